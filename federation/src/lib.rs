@@ -1,0 +1,10 @@
+//! What every region of a federation must agree on: the law, as pure functions and plain types.
+//!
+//! Nothing in this crate reads a clock, a file, a socket, the environment or a source of
+//! randomness; whatever a decision needs arrives as an argument. See `README.md` beside this
+//! crate for the map of its modules.
+
+pub mod jose;
+pub mod oauth;
+pub mod region;
+pub mod time;

@@ -1,0 +1,1 @@
+//! The audit writer: a record is durable before anything is signed.

@@ -1,0 +1,1 @@
+//! The command line: arguments become calls, one file a noun.

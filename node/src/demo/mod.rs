@@ -1,0 +1,1 @@
+//! `exequatur demo`: a small global issuer and a region on loopback that tell the story.

@@ -1,0 +1,1 @@
+//! Signing keys: made, checked and used in an HSM (PKCS#11) or in a sealed file.

@@ -1,0 +1,14 @@
+//! What one region does: it reads facts, asks the federation crate to decide, records, signs and
+//! replies. Rules live in `exequatur_federation`; this crate does the reading and writing.
+
+pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod demo;
+pub mod entropy;
+pub mod facade;
+pub mod hsm;
+pub mod net;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;

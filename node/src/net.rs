@@ -1,0 +1,1 @@
+//! The transport seam and the serve loop: TLS, deadlines, limits, graceful stop.

@@ -1,0 +1,1 @@
+//! Global issuers: discovery and keys, fetched over HTTPS, cached and bounded.
