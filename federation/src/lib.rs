@@ -4,7 +4,13 @@
 //! randomness; whatever a decision needs arrives as an argument. See `README.md` beside this
 //! crate for the map of its modules.
 
+pub mod claims;
+pub mod client;
 pub mod jose;
+pub mod law;
 pub mod oauth;
 pub mod region;
+pub mod residency;
+pub mod subject;
 pub mod time;
+pub mod trust;

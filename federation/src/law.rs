@@ -1,0 +1,83 @@
+//! The law of one region, compiled: everything from its configuration that a decision may use.
+//!
+//! It is made by `config` from files that were read elsewhere, is never changed afterwards, and is
+//! swapped as a whole. Its digest stands in every audit record.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    client::{Client, ClientId},
+    region::{Jurisdiction, RegionId},
+    residency::{ClaimRule, TransferRule},
+    time::Ttl,
+    trust::Upstream,
+};
+
+/// Everything a region's decisions go by.
+#[derive(Clone, Debug)]
+pub struct Law {
+    /// The region.
+    pub region: RegionId,
+    /// Its legal unit.
+    pub jurisdiction: Jurisdiction,
+    /// `iss` of every token issued here, exactly.
+    pub issuer: String,
+    /// Issuers of all regions of the federation, this one included.
+    pub region_issuers: BTreeMap<RegionId, String>,
+    /// Global issuers by exact `iss`.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Claim rules in the order of the file.
+    pub rules: Vec<ClaimRule>,
+    /// Rules for borders, by id.
+    pub transfers: BTreeMap<String, TransferRule>,
+    /// Services that accept this region's tokens, by id.
+    pub resources: BTreeMap<String, Resource>,
+    /// Registered clients.
+    pub clients: BTreeMap<ClientId, Client>,
+    /// Lifetime of an access token where the resource says nothing.
+    pub access_token_ttl: Ttl,
+    /// SHA-256 over the region's and the federation's files: names this law in audit records.
+    pub digest: [u8; 32],
+}
+
+/// A service that accepts this region's tokens.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its identifier: `resource` of a request and `aud` of a token.
+    pub id: String,
+    /// A logical name under which `audience` may ask for it.
+    pub audience: Option<String>,
+    /// Scopes it knows.
+    pub scopes: Vec<String>,
+    /// Claims it gets, by their names here; no other.
+    pub claims: Vec<String>,
+    /// Clients that may introspect tokens for it.
+    pub introspect_as: Vec<ClientId>,
+    /// Pseudonyms of people differ between sectors.
+    pub sector: String,
+    /// The tenant whose people's tokens it accepts.
+    pub tenant: Option<String>,
+    /// Lifetime of tokens for it.
+    pub ttl: Option<Ttl>,
+    /// Weakest authentication context it accepts.
+    pub acr: Option<String>,
+    /// Oldest authentication it accepts (`auth_time`).
+    pub auth_age_max: Option<Ttl>,
+    /// Whether it takes only sender-constrained tokens.
+    pub require_sender_constraint: bool,
+}
+
+impl Law {
+    /// The resource that an `audience` or `resource` value names.
+    #[must_use]
+    pub fn resource(&self, name: &str) -> Option<&Resource> {
+        let by_audience = || self.resources.values().find(|r| r.audience.as_deref() == Some(name));
+        self.resources.get(name).or_else(by_audience)
+    }
+
+    /// URL of the token endpoint, as metadata publishes it.
+    #[must_use]
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/token", self.issuer)
+    }
+}
