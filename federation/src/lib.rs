@@ -4,13 +4,21 @@
 //! randomness; whatever a decision needs arrives as an argument. See `README.md` beside this
 //! crate for the map of its modules.
 
+pub mod audit;
+pub mod authenticate;
 pub mod claims;
 pub mod client;
+pub mod exchange;
+pub mod introspection;
 pub mod jose;
 pub mod law;
 pub mod oauth;
+pub mod refusal;
 pub mod region;
 pub mod residency;
+pub mod revocation;
 pub mod subject;
 pub mod time;
+pub mod token;
 pub mod trust;
+pub mod verified;

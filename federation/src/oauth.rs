@@ -46,7 +46,7 @@ impl TokenType {
 }
 
 /// Error codes of the token, introspection and revocation endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
     /// Authentication too weak or too old (RFC 9470, used at the token endpoint after ID-JAG).
     InsufficientUserAuthentication,

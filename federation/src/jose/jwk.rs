@@ -167,12 +167,12 @@ impl PublicKey {
     /// section 3.4).
     #[must_use]
     pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        let parsed = match (&*self.0, algorithm) {
-            (Material::Ed25519 { parsed, .. }, Algorithm::EdDsa)
-            | (Material::P256 { parsed, .. }, Algorithm::Es256)
-            | (Material::Rsa { pss: parsed, .. }, Algorithm::Ps256)
-            | (Material::Rsa { pkcs1: parsed, .. }, Algorithm::Rs256) => parsed,
-            _ => return false,
+        let ((Material::Ed25519 { parsed, .. }, Algorithm::EdDsa)
+        | (Material::P256 { parsed, .. }, Algorithm::Es256)
+        | (Material::Rsa { pss: parsed, .. }, Algorithm::Ps256)
+        | (Material::Rsa { pkcs1: parsed, .. }, Algorithm::Rs256)) = (&*self.0, algorithm)
+        else {
+            return false;
         };
         parsed.verify_sig(message, signature).is_ok()
     }

@@ -1,0 +1,190 @@
+//! What an audit record says. The public part holds no person's data; what names a person goes
+//! into a part of its own, which can be erased while the tree stays verifiable.
+
+use serde::Serialize;
+
+use crate::{
+    client::ClientId,
+    exchange::Authorization,
+    jose::{KeyId, base64url},
+    law::Law,
+    refusal::RefusalId,
+    residency::Outcome,
+    time::UnixTime,
+    verified::Party,
+};
+
+/// A record before it is sealed into the log.
+#[derive(Debug)]
+pub struct AuditRecord {
+    record: Record,
+    personal: Option<Personal>,
+}
+
+/// The public part.
+#[derive(Debug, Serialize)]
+struct Record {
+    at: UnixTime,
+    request_id: Option<String>,
+    #[serde(flatten)]
+    event: Event,
+}
+
+/// What happened. Names are stable: auditors' queries depend on them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A token is about to be signed. Written before the signature.
+    TokenAuthorized {
+        /// `jti`
+        token_id: String,
+        /// The client that asked.
+        client: ClientId,
+        /// The resource it is for.
+        resource: String,
+        /// The granted scopes.
+        scope: String,
+        /// The signing key.
+        kid: KeyId,
+        /// SHA-256 of what is signed, in base64url.
+        signing_input_sha256: String,
+        /// SHA-256 of the subject token, in base64url.
+        parent_sha256: String,
+        /// The upstream that issued the subject token.
+        upstream: String,
+        /// Names of the claims that the token carries beside protocol claims.
+        claims: Vec<String>,
+        /// Positions of the rules that released something, from 0.
+        rules: Vec<usize>,
+        /// `exp`
+        expires: UnixTime,
+        /// SHA-256 of the law, in base64url.
+        law_sha256: String,
+    },
+    /// A recorded token could not be signed; nobody got it.
+    SigningFailed {
+        /// `jti` of the token.
+        token_id: String,
+        /// The signing key.
+        kid: KeyId,
+    },
+    /// A request of an authenticated client was refused.
+    Refused {
+        /// The client.
+        client: ClientId,
+        /// The endpoint: `token`, `introspect` or `revoke`.
+        endpoint: &'static str,
+        /// The reason.
+        error_id: &'static str,
+    },
+    /// Requests were refused before a client was known. One record a reason and ten seconds.
+    RefusedUnauthenticated {
+        /// The reason.
+        error_id: &'static str,
+        /// How many.
+        count: u64,
+        /// Start of the ten seconds.
+        from: UnixTime,
+    },
+    /// A token was revoked by its client.
+    TokenRevoked {
+        /// `jti` of the token.
+        token_id: String,
+        /// The client.
+        client: ClientId,
+    },
+    /// A node of the region began to serve.
+    NodeStarted {
+        /// The product's version.
+        version: &'static str,
+        /// SHA-256 of the law, in base64url.
+        law_sha256: String,
+        /// The signing key.
+        kid: KeyId,
+    },
+    /// The law of the region was replaced by a new one.
+    LawChanged {
+        /// SHA-256 of the new law, in base64url.
+        law_sha256: String,
+    },
+}
+
+/// The part of a record that names a person.
+#[derive(Serialize)]
+struct Personal {
+    issuer: String,
+    subject: String,
+    regional_subject: String,
+}
+
+impl std::fmt::Debug for Personal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Personal(redacted)")
+    }
+}
+
+impl AuditRecord {
+    /// A record that names nobody.
+    #[must_use]
+    pub const fn new(at: UnixTime, request_id: Option<String>, event: Event) -> Self {
+        Self { record: Record { at, request_id, event }, personal: None }
+    }
+
+    /// The record of a token that is about to be signed.
+    #[must_use]
+    pub fn of_authorization(law: &Law, authorization: &Authorization, request_id: &str) -> Self {
+        let token = &authorization.token;
+        let steps = &authorization.projection.steps;
+        let released = steps.iter().filter(|step| step.outcome == Outcome::Released);
+        let event = Event::TokenAuthorized {
+            token_id: token.id.to_string(),
+            client: token.client.clone(),
+            resource: token.audience.clone(),
+            scope: token.scope.clone(),
+            kid: authorization.key.clone(),
+            signing_input_sha256: base64url(&authorization.signing_input.digest()),
+            parent_sha256: base64url(authorization.subject_token.digest()),
+            upstream: authorization.upstream.clone(),
+            claims: token.claims.members().keys().cloned().collect(),
+            rules: released.filter_map(|step| step.rule).collect(),
+            expires: token.expires,
+            law_sha256: base64url(&law.digest),
+        };
+        let (Party::Person(subject) | Party::Service(subject)) = &authorization.party;
+        let personal = Personal {
+            issuer: authorization.subject_token.issuer().to_owned(),
+            subject: subject.clone(),
+            regional_subject: token.subject.clone(),
+        };
+        let record = Record { at: token.issued, request_id: Some(request_id.to_owned()), event };
+        Self { record, personal: Some(personal) }
+    }
+
+    /// A refusal of an authenticated client's request.
+    #[must_use]
+    pub fn of_refusal(
+        at: UnixTime,
+        request_id: &str,
+        (client, endpoint): (&ClientId, &'static str),
+        id: RefusalId,
+    ) -> Self {
+        let event = Event::Refused { client: client.clone(), endpoint, error_id: id.as_str() };
+        Self::new(at, Some(request_id.to_owned()), event)
+    }
+
+    /// The public part as JSON.
+    ///
+    /// # Errors
+    /// Never for the types of this module; the caller refuses if it happens all the same.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&self.record)
+    }
+
+    /// The part that names a person as JSON, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::to_json`].
+    pub fn personal_to_json(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        self.personal.as_ref().map(serde_json::to_vec).transpose()
+    }
+}

@@ -1,0 +1,129 @@
+//! Who acts for the subject (RFC 8693 sections 4.1 and 4.4).
+//!
+//! Only the outermost `act` and the top-level claims of a token may drive a decision; inner ones
+//! are history. `may_act` binds the actor token's party or, without an actor token, the client.
+
+use serde_json::{Map, Value, json};
+
+use super::{client_subject, subject_of};
+use crate::{
+    client::{Client, ClientId, UpstreamIds},
+    refusal::{self, Refusal},
+    subject::{PairwiseKey, Subject},
+    verified::{Admitted, Party},
+};
+
+/// Deepest chain of actors that is carried on; a deeper one is refused, not cut.
+const ACTORS_MAX: usize = 4;
+
+/// How parties are named in tokens for one sector.
+#[derive(Clone, Copy)]
+pub(super) struct Pseudonyms<'a> {
+    pub(super) pairwise: &'a PairwiseKey,
+    pub(super) sector: &'a str,
+}
+
+impl Pseudonyms<'_> {
+    /// A person's pseudonym, or the name of a service.
+    pub(super) fn party(&self, admitted: &Admitted<'_>) -> String {
+        match &admitted.party {
+            Party::Person(_) => self.pairwise.subject(self.sector, &subject_of(admitted)),
+            Party::Service(id) => format!("client:{}:{id}", admitted.upstream.name),
+        }
+    }
+}
+
+/// Checks `may_act` of the subject token against the actor's party or the client.
+pub(super) fn check_may_act(
+    client: &Client,
+    subject: &Admitted<'_>,
+    actor: Option<&Admitted<'_>>,
+) -> Result<(), Refusal> {
+    let Some(may_act) = subject.token.claims().members().get("may_act") else { return Ok(()) };
+    let allowed = may_act.as_object().is_some_and(|members| {
+        !members.is_empty()
+            && members.iter().all(|(name, wanted)| {
+                wanted.as_str().is_some_and(|wanted| match actor {
+                    Some(actor) => actor_is(actor, name, wanted),
+                    None => client_is(client, subject, name, wanted),
+                })
+            })
+    });
+    if allowed { Ok(()) } else { Err(refusal::ACTOR_NOT_ALLOWED.into()) }
+}
+
+/// A member that is not understood does not match: it might forbid what the others allow.
+fn actor_is(actor: &Admitted<'_>, name: &str, wanted: &str) -> bool {
+    let (Party::Person(value) | Party::Service(value)) = &actor.party;
+    match name {
+        "sub" => actor.token.claims().members().get("sub").and_then(Value::as_str) == Some(wanted),
+        "iss" => actor.upstream.issuer == wanted,
+        "client_id" | "azp" => {
+            actor.authorized_party() == Some(wanted)
+                || (matches!(actor.party, Party::Service(_)) && value == wanted)
+        }
+        _ => false,
+    }
+}
+
+fn client_is(client: &Client, subject: &Admitted<'_>, name: &str, wanted: &str) -> bool {
+    let is_client = client.id.as_str() == wanted
+        || match &client.upstream_ids {
+            UpstreamIds::Any => false,
+            UpstreamIds::Listed(names) => names.iter().any(|name| name == wanted),
+        };
+    match name {
+        "sub" | "client_id" | "azp" => is_client,
+        "iss" => subject.upstream.issuer == wanted,
+        _ => false,
+    }
+}
+
+/// The `act` claim: the actor token's party or the delegating client, over what the subject token
+/// brought along.
+pub(super) fn claim(
+    pseudonyms: &Pseudonyms<'_>,
+    subject: &Admitted<'_>,
+    actor: Option<&Admitted<'_>>,
+    client: Option<&ClientId>,
+) -> Result<Option<Value>, Refusal> {
+    let history = match subject.token.claims().members().get("act") {
+        None => None,
+        Some(act) => Some(carried_on(pseudonyms, subject, act, ACTORS_MAX)?),
+    };
+    let outermost = match (actor, client) {
+        (Some(actor), _) => pseudonyms.party(actor),
+        (None, Some(client)) => client_subject(client),
+        (None, None) => return Ok(history),
+    };
+    let mut claim = Map::from_iter([("sub".to_owned(), json!(outermost))]);
+    if let Some(history) = history {
+        claim.insert("act".to_owned(), history);
+    }
+    Ok(Some(Value::Object(claim)))
+}
+
+/// Renames every actor of a chain: the token's own names are the provider's.
+fn carried_on(
+    pseudonyms: &Pseudonyms<'_>,
+    subject: &Admitted<'_>,
+    act: &Value,
+    depth_left: usize,
+) -> Result<Value, Refusal> {
+    let unacceptable = || Refusal::from(refusal::SUBJECT_TOKEN_CLAIMS);
+    let deeper = depth_left.checked_sub(1).ok_or_else(unacceptable)?;
+    let members = act.as_object().ok_or_else(unacceptable)?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    let value = text("sub").or_else(|| text("client_id")).ok_or_else(unacceptable)?;
+    let party = Subject {
+        issuer: text("iss").unwrap_or(&subject.upstream.issuer),
+        tenant: subject.upstream.tenant.as_deref(),
+        value,
+    };
+    let name = pseudonyms.pairwise.subject(pseudonyms.sector, &party);
+    let mut claim = Map::from_iter([("sub".to_owned(), json!(name))]);
+    if let Some(inner) = members.get("act") {
+        claim.insert("act".to_owned(), carried_on(pseudonyms, subject, inner, deeper)?);
+    }
+    Ok(Value::Object(claim))
+}

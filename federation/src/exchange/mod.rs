@@ -1,0 +1,293 @@
+//! The one gate of every grant: what a client asked, the facts, and what the region decides.
+//!
+//! The order is fixed: the client is authenticated before anything of a token is looked at; the
+//! subject token is verified and admitted, its home region first; then requester, actor, target,
+//! authentication context, residency, scope and lifetime, each of which can only narrow. What
+//! comes out is a token to be recorded and signed, or a refusal. Both are values.
+
+mod actor;
+mod authentication;
+mod scope;
+mod target;
+
+use std::sync::Arc;
+
+use crate::{
+    authenticate::{AuthenticatedClient, Replay},
+    client::{ActsAs, ClientId, Grant, UpstreamIds},
+    jose::{Algorithm, KeyId, SigningInput},
+    law::{Law, Resource},
+    oauth::{GRANT_TOKEN_EXCHANGE, TYP_ACCESS_TOKEN, TokenType},
+    refusal::{self, Refusal},
+    residency::{Projection, ProjectionInput, project},
+    revocation::StatusReference,
+    subject::{PairwiseKey, Subject},
+    time::UnixTime,
+    token::{AccessToken, TokenId},
+    verified::{Admitted, IssuerKeys, Party, Presented, Role, VerifiedToken, admit},
+};
+
+/// The parameters of a token request (RFC 8693 section 2.1) that a decision reads, parsed once.
+/// Client credentials and the tokens themselves come separately.
+#[derive(Clone, Debug, Default)]
+pub struct ExchangeRequest {
+    /// `grant_type`
+    pub grant_type: String,
+    /// `subject_token_type`
+    pub subject_token_type: String,
+    /// `actor_token_type`
+    pub actor_token_type: Option<String>,
+    /// `resource`, each time it was sent.
+    pub resource: Vec<String>,
+    /// `audience`, each time it was sent.
+    pub audience: Vec<String>,
+    /// `scope`
+    pub scope: Option<String>,
+    /// `requested_token_type`
+    pub requested_token_type: Option<String>,
+}
+
+/// A presented token with its issuer's keys; `None` if the issuer is not trusted here.
+#[derive(Clone, Debug)]
+pub struct TokenFacts {
+    /// The token.
+    pub presented: Presented,
+    /// The keys of the issuer that it claims.
+    pub keys: Option<IssuerKeys>,
+}
+
+/// Everything else that was read before deciding.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The time of the decision.
+    pub now: UnixTime,
+    /// `jti` of the token, should one be issued.
+    pub token_id: TokenId,
+    /// Its place in a status list.
+    pub status: StatusReference,
+    /// The subject token.
+    pub subject: TokenFacts,
+    /// The actor token.
+    pub actor: Option<TokenFacts>,
+    /// The key that will sign.
+    pub key: &'a KeyId,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// The key for pseudonyms.
+    pub pairwise: &'a PairwiseKey,
+}
+
+/// What the region decides.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The token is to be recorded, signed and sent.
+    Authorized(Box<Authorization>),
+    /// The request is refused.
+    Refused(Refusal),
+}
+
+/// A token that may be issued, once it is recorded.
+#[derive(Clone)]
+pub struct Authorization {
+    /// The token.
+    pub token: AccessToken,
+    /// What is to be signed.
+    pub signing_input: SigningInput,
+    /// The key that is to sign it.
+    pub key: KeyId,
+    /// The client assertion that must not be used again.
+    pub replay: Option<Replay>,
+    /// The subject token, now verified: worth keeping.
+    pub subject_token: Arc<VerifiedToken>,
+    /// Name of the upstream that issued the subject token.
+    pub upstream: String,
+    /// The subject's value at the upstream: personal, for the sealed part of the record.
+    pub party: Party,
+    /// What the rules did to the claims, for the record and for explanations.
+    pub projection: Projection,
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorization").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Checks what can be checked without a token: the grant, its types and the target. Doing so
+/// first spares the caller a fetch of keys for a request that cannot succeed.
+///
+/// # Errors
+/// The refusal.
+pub fn precheck<'law>(
+    law: &'law Law,
+    client: &AuthenticatedClient<'law>,
+    request: &ExchangeRequest,
+) -> Result<Asked<'law>, Refusal> {
+    if request.grant_type != GRANT_TOKEN_EXCHANGE {
+        return Err(refusal::GRANT_TYPE_UNSUPPORTED.into());
+    }
+    if !client.client().grants.contains(&Grant::TokenExchange) {
+        return Err(refusal::GRANT_NOT_ALLOWED.into());
+    }
+    let subject_type = TokenType::from_urn(&request.subject_token_type)
+        .ok_or(refusal::SUBJECT_TOKEN_TYPE_UNSUPPORTED)?;
+    let actor_type = match request.actor_token_type.as_deref().map(TokenType::from_urn) {
+        None => None,
+        Some(Some(kind @ (TokenType::AccessToken | TokenType::Jwt))) => Some(kind),
+        Some(Some(TokenType::IdToken) | None) => {
+            return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into());
+        }
+    };
+    let resource = target::resolve(law, client.client(), request)?;
+    let requested = request.requested_token_type.as_deref().map(TokenType::from_urn);
+    if !matches!(requested, None | Some(Some(TokenType::AccessToken))) {
+        return Err(refusal::REQUESTED_TOKEN_TYPE_UNSUPPORTED.into());
+    }
+    scope::parse(request.scope.as_deref()).ok_or(refusal::PARAMETER_MALFORMED)?;
+    Ok(Asked { subject_type, actor_type, resource })
+}
+
+/// What a request asks for, as far as it can be understood without its tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'law> {
+    /// Declared kind of the subject token.
+    pub subject_type: TokenType,
+    /// Declared kind of the actor token.
+    pub actor_type: Option<TokenType>,
+    /// The target.
+    pub resource: &'law Resource,
+}
+
+/// Decides about a token request of an authenticated client.
+#[must_use]
+pub fn decide<'law>(
+    law: &'law Law,
+    client: &AuthenticatedClient<'law>,
+    request: &ExchangeRequest,
+    facts: Facts<'_>,
+) -> Decision {
+    match authorize(law, client, request, facts) {
+        Ok(authorization) => Decision::Authorized(Box::new(authorization)),
+        Err(refusal) => Decision::Refused(refusal),
+    }
+}
+
+fn authorize<'law>(
+    law: &'law Law,
+    client: &AuthenticatedClient<'law>,
+    request: &ExchangeRequest,
+    facts: Facts<'_>,
+) -> Result<Authorization, Refusal> {
+    let asked = precheck(law, client, request)?;
+    let TokenFacts { presented, keys } = facts.subject;
+    let presented = (presented, keys.as_ref());
+    let subject = admit(law, Role::Subject, asked.subject_type, presented, facts.now)?;
+    requester(client, &subject)?;
+    let actor = match (asked.actor_type, facts.actor) {
+        (None, None) => None,
+        (Some(kind), Some(TokenFacts { presented, keys })) => {
+            let presented = (presented, keys.as_ref());
+            Some(admit(law, Role::Actor, kind, presented, facts.now)?)
+        }
+        _ => return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into()),
+    };
+    actor::check_may_act(client.client(), &subject, actor.as_ref())?;
+    check_tenants(client, asked.resource, &subject)?;
+    let authentication = authentication::check(asked.resource, &subject, facts.now)?;
+    let person = subject_of(&subject);
+    let input = ProjectionInput {
+        upstream: &subject.upstream.name,
+        subject: person,
+        pairwise: facts.pairwise,
+        now: facts.now,
+    };
+    let projection = project(&law.rules, subject.token.claims(), &input)
+        .map_err(|_| refusal::SUBJECT_TOKEN_CLAIMS)?;
+    let scope = scope::narrow(request.scope.as_deref(), asked.resource, &subject)?;
+    let pseudonyms = actor::Pseudonyms { pairwise: facts.pairwise, sector: &asked.resource.sector };
+    let acting_client = match client.client().acts_as {
+        ActsAs::Delegate => Some(&client.client().id),
+        ActsAs::Subject => None,
+    };
+    let token = AccessToken {
+        issuer: law.issuer.clone(),
+        subject: pseudonyms.party(&subject),
+        audience: asked.resource.id.clone(),
+        client: client.client().id.clone(),
+        issued: facts.now,
+        expires: expiry(law, asked.resource, &subject, actor.as_ref(), facts.now),
+        id: facts.token_id,
+        scope,
+        actor: actor::claim(&pseudonyms, &subject, actor.as_ref(), acting_client)?,
+        authentication,
+        status: facts.status,
+        claims: projection.claims.only(&asked.resource.claims),
+    };
+    let signing_input =
+        SigningInput::new(facts.algorithm, TYP_ACCESS_TOKEN, facts.key, &token.to_payload())
+            .map_err(|_| refusal::INTERNAL_FAULT)?;
+    Ok(Authorization {
+        token,
+        signing_input,
+        key: facts.key.clone(),
+        replay: client.replay(),
+        upstream: subject.upstream.name.clone(),
+        party: subject.party.clone(),
+        subject_token: subject.token,
+        projection,
+    })
+}
+
+/// The token's audience or authorized party must be the client, under one of its names there.
+/// RFC 8693 has no such rule; without it any client could exchange a token that leaked to it.
+fn requester(client: &AuthenticatedClient<'_>, subject: &Admitted<'_>) -> Result<(), Refusal> {
+    let names = match &client.client().upstream_ids {
+        UpstreamIds::Any => return Ok(()),
+        UpstreamIds::Listed(names) => names,
+    };
+    let is_ours = |value: &str| names.iter().any(|name| name == value);
+    if subject.authorized_party().is_some_and(is_ours) || subject.audience().any(is_ours) {
+        Ok(())
+    } else {
+        Err(refusal::REQUESTER_NOT_ALLOWED.into())
+    }
+}
+
+fn check_tenants(
+    client: &AuthenticatedClient<'_>,
+    resource: &Resource,
+    subject: &Admitted<'_>,
+) -> Result<(), Refusal> {
+    let tenant = &subject.upstream.tenant;
+    let bounds = [&client.client().tenant, &resource.tenant];
+    if bounds.into_iter().flatten().all(|bound| tenant.as_ref() == Some(bound)) {
+        Ok(())
+    } else {
+        Err(refusal::TARGET_TENANT.into())
+    }
+}
+
+/// Never after the subject token's or the actor token's own expiry.
+fn expiry(
+    law: &Law,
+    resource: &Resource,
+    subject: &Admitted<'_>,
+    actor: Option<&Admitted<'_>>,
+    now: UnixTime,
+) -> UnixTime {
+    let by_policy = now.plus(resource.ttl.unwrap_or(law.access_token_ttl));
+    let by_tokens = actor.map_or(subject.expires, |actor| subject.expires.min(actor.expires));
+    by_policy.min(by_tokens)
+}
+
+/// Whose pseudonyms are derived: the person, or the service by its client id.
+fn subject_of<'s>(subject: &'s Admitted<'_>) -> Subject<'s> {
+    let (Party::Person(value) | Party::Service(value)) = &subject.party;
+    Subject { issuer: &subject.upstream.issuer, tenant: subject.upstream.tenant.as_deref(), value }
+}
+
+/// The name that a client has in tokens. It is in no person's namespace: pseudonyms of people are
+/// base64url and hold no colon.
+fn client_subject(client: &ClientId) -> String {
+    format!("client:{client}")
+}
