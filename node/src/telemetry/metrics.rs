@@ -1,0 +1,415 @@
+//! Metrics: every time series of a node, named in one place.
+//!
+//! Label values are `&'static str` from closed lists, and those of the hot path are resolved when
+//! the series is made, so that counting is an atomic addition and never an allocation.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// The shortest latency told apart: below it lies only a cache hit.
+const LATENCY_SECONDS_MIN: f64 = 0.000_1;
+
+/// Doublings from the shortest latency; the last bucket ends at 6.6 s, past every deadline of a
+/// request that can succeed.
+const LATENCY_BUCKETS: u16 = 17;
+
+/// Doublings from one record; the last bucket ends at 512 records in one audit batch.
+const BATCH_BUCKETS: u16 = 10;
+
+/// What is counted as the outcome of a request that was not refused.
+const OUTCOME_OK: &str = "ok";
+
+/// All metrics of a node, and the registry that writes them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by endpoint.
+    pub requests: RequestMeters,
+    /// The signers and what stands before them.
+    pub signer: SignerMeters,
+    /// The audit writer.
+    pub audit: AuditMeters,
+    /// Lookups by cache.
+    caches: Family<CacheLabels, Counter>,
+    upstream_fetches: Family<UpstreamLabels, Counter>,
+    invariant_violations: Family<InvariantLabels, Counter>,
+    connections: ConnectionFamilies,
+    /// Revocations acknowledged here.
+    pub revocations: Counter,
+    /// Panics of request handlers that were answered with an error.
+    pub handler_panics: Counter,
+    /// Until when the serving certificate is valid, in seconds since the epoch.
+    pub certificate_not_after_seconds: Gauge,
+    /// Certificate pairs that were found on disk and not taken.
+    pub certificate_reload_failures: Counter,
+}
+
+/// The endpoints told apart in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /token`.
+    Token,
+    /// `POST /introspect`.
+    Introspect,
+    /// `POST /revoke`.
+    Revoke,
+    /// Public documents: `GET /jwks`, metadata and status lists.
+    Document,
+    /// What no route matched.
+    Unrouted,
+}
+
+/// Requests by endpoint and outcome, and how long they took.
+#[derive(Debug)]
+pub struct RequestMeters {
+    outcomes: Family<RequestLabels, Counter>,
+    token: EndpointMeters,
+    introspect: EndpointMeters,
+    revoke: EndpointMeters,
+    document: EndpointMeters,
+    unrouted: EndpointMeters,
+}
+
+/// The signers and what stands before them.
+#[derive(Clone, Debug)]
+pub struct SignerMeters {
+    /// Signatures waiting for a worker.
+    pub queue_depth: Gauge,
+    /// Time from queueing to the verified signature.
+    pub sign_seconds: Histogram,
+    /// Signatures that were not made, or not released.
+    pub failures: Counter,
+}
+
+/// The audit writer.
+#[derive(Clone, Debug)]
+pub struct AuditMeters {
+    /// Records made durable.
+    pub records: Counter,
+    /// Records in one transaction.
+    pub batch_records: Histogram,
+    /// Time of one durable write.
+    pub fsync_seconds: Histogram,
+}
+
+/// Hits and misses of one cache.
+#[derive(Clone, Debug)]
+pub struct CacheMeters {
+    /// Lookups that found an entry that may be used.
+    pub hits: Counter,
+    /// Lookups that did not.
+    pub misses: Counter,
+}
+
+/// Connections of one listener.
+#[derive(Clone, Debug)]
+pub struct ConnectionMeters {
+    /// Connections open now, handshakes included.
+    pub open: Gauge,
+    /// Connections closed at once because the listener was full.
+    pub refused: Counter,
+    /// TLS handshakes that failed or took too long.
+    pub handshake_failures: Counter,
+    /// Connections cut for being too slow or idle.
+    pub timeouts: Counter,
+    /// Connections that ended with an HTTP protocol error.
+    pub protocol_errors: Counter,
+}
+
+impl Metrics {
+    /// All series, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("exequatur");
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The running program", Info::new(version));
+        let r = &mut registry;
+        Self {
+            requests: RequestMeters::register(r),
+            signer: SignerMeters::register(r),
+            audit: AuditMeters::register(r),
+            caches: add(r, "cache_lookups", "Cache lookups by cache and result"),
+            upstream_fetches: add(r, "upstream_fetches", "Fetches from global issuers by outcome"),
+            invariant_violations: add(r, "invariant_violations", "Must be zero; by invariant"),
+            connections: ConnectionFamilies::register(r),
+            revocations: add(r, "revocations", "Revocations acknowledged here"),
+            handler_panics: add(r, "handler_panics", "Panics of request handlers"),
+            certificate_not_after_seconds: add(
+                r,
+                "certificate_not_after_seconds",
+                "Until when the serving certificate is valid, seconds since the epoch",
+            ),
+            certificate_reload_failures: add(
+                r,
+                "certificate_reload_failures",
+                "Certificate pairs found on disk and not taken",
+            ),
+            registry,
+        }
+    }
+
+    /// All series in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// A metric could not be written as text.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    /// The meters of the cache called `cache`; keep them.
+    #[must_use]
+    pub fn cache(&self, cache: &'static str) -> CacheMeters {
+        let of = |result| self.caches.get_or_create_owned(&CacheLabels { cache, result });
+        CacheMeters { hits: of("hit"), misses: of("miss") }
+    }
+
+    /// The counter of fetches from global issuers that ended as `outcome`; keep it.
+    #[must_use]
+    pub fn upstream_fetches(&self, outcome: &'static str) -> Counter {
+        self.upstream_fetches.get_or_create_owned(&UpstreamLabels { outcome })
+    }
+
+    /// Counts a violation of the invariant `id` (such as `I-R1`).
+    pub fn invariant_violated(&self, id: &'static str) {
+        self.invariant_violations.get_or_create(&InvariantLabels { id }).inc();
+        tracing::error!(invariant = id, "invariant violated");
+    }
+
+    /// The meters of the listener called `listener`; keep them.
+    #[must_use]
+    pub fn connections(&self, listener: &'static str) -> ConnectionMeters {
+        self.connections.of(listener)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RequestMeters {
+    /// Counts one answered request. `refusal` is the stable error id, or `None` if it succeeded.
+    pub fn answered(&self, endpoint: Endpoint, refusal: Option<&'static str>, took: Duration) {
+        let meters = match endpoint {
+            Endpoint::Token => &self.token,
+            Endpoint::Introspect => &self.introspect,
+            Endpoint::Revoke => &self.revoke,
+            Endpoint::Document => &self.document,
+            Endpoint::Unrouted => &self.unrouted,
+        };
+        meters.seconds.observe(took.as_secs_f64());
+        match refusal {
+            None => meters.ok.inc(),
+            Some(outcome) => {
+                let labels = RequestLabels { endpoint: endpoint.name(), outcome };
+                self.outcomes.get_or_create(&labels).inc()
+            }
+        };
+    }
+
+    fn register(registry: &mut Registry) -> Self {
+        let outcomes = add(registry, "requests", "Requests by endpoint and outcome");
+        let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
+        registry.register("request_seconds", "Time to an answer by endpoint", seconds.clone());
+        let of = |endpoint| EndpointMeters::resolve(&outcomes, &seconds, endpoint);
+        Self {
+            token: of(Endpoint::Token),
+            introspect: of(Endpoint::Introspect),
+            revoke: of(Endpoint::Revoke),
+            document: of(Endpoint::Document),
+            unrouted: of(Endpoint::Unrouted),
+            outcomes,
+        }
+    }
+}
+
+impl Endpoint {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Introspect => "introspect",
+            Self::Revoke => "revoke",
+            Self::Document => "document",
+            Self::Unrouted => "unrouted",
+        }
+    }
+}
+
+impl SignerMeters {
+    fn register(registry: &mut Registry) -> Self {
+        let sign_seconds = latency();
+        registry.register("sign_seconds", "Time to a verified signature", sign_seconds.clone());
+        Self {
+            queue_depth: add(registry, "sign_queue_depth", "Signatures waiting for a worker"),
+            failures: add(registry, "sign_failures", "Signatures not made or not released"),
+            sign_seconds,
+        }
+    }
+}
+
+impl AuditMeters {
+    fn register(registry: &mut Registry) -> Self {
+        let batch_records = Histogram::new(exponential_buckets(1.0, 2.0, BATCH_BUCKETS));
+        registry.register("audit_batch_records", "Records in one save", batch_records.clone());
+        let fsync_seconds = latency();
+        registry.register("audit_fsync_seconds", "Time of one save", fsync_seconds.clone());
+        let records = add(registry, "audit_records", "Audit records made durable");
+        Self { records, batch_records, fsync_seconds }
+    }
+}
+
+#[derive(Debug)]
+struct EndpointMeters {
+    ok: Counter,
+    seconds: Histogram,
+}
+
+impl EndpointMeters {
+    fn resolve(
+        outcomes: &Family<RequestLabels, Counter>,
+        seconds: &Family<EndpointLabels, Histogram, fn() -> Histogram>,
+        endpoint: Endpoint,
+    ) -> Self {
+        let endpoint = endpoint.name();
+        let labels = RequestLabels { endpoint, outcome: OUTCOME_OK };
+        Self {
+            ok: outcomes.get_or_create_owned(&labels),
+            seconds: seconds.get_or_create_owned(&EndpointLabels { endpoint }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ConnectionFamilies {
+    open: Family<ListenerLabels, Gauge>,
+    refused: Family<ListenerLabels, Counter>,
+    handshake_failures: Family<ListenerLabels, Counter>,
+    timeouts: Family<ListenerLabels, Counter>,
+    protocol_errors: Family<ListenerLabels, Counter>,
+}
+
+impl ConnectionFamilies {
+    fn register(r: &mut Registry) -> Self {
+        Self {
+            open: add(r, "connections_open", "Connections open now"),
+            refused: add(r, "connections_refused", "Connections closed because of the cap"),
+            handshake_failures: add(r, "tls_handshake_failures", "TLS handshakes that failed"),
+            timeouts: add(r, "connection_timeouts", "Connections cut for being slow or idle"),
+            protocol_errors: add(r, "connection_protocol_errors", "HTTP protocol errors"),
+        }
+    }
+
+    fn of(&self, listener: &'static str) -> ConnectionMeters {
+        let labels = ListenerLabels { listener };
+        ConnectionMeters {
+            open: self.open.get_or_create_owned(&labels),
+            refused: self.refused.get_or_create_owned(&labels),
+            handshake_failures: self.handshake_failures.get_or_create_owned(&labels),
+            timeouts: self.timeouts.get_or_create_owned(&labels),
+            protocol_errors: self.protocol_errors.get_or_create_owned(&labels),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    cache: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InvariantLabels {
+    id: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
+/// A new metric, registered under `name`; metrics are handles, so both sides see one value.
+fn add<M>(registry: &mut Registry, name: &str, help: &str) -> M
+where
+    M: prometheus_client::registry::Metric + Clone + Default,
+{
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(LATENCY_SECONDS_MIN, 2.0, LATENCY_BUCKETS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_endpoint_and_outcome() {
+        let metrics = Metrics::new();
+        let took = Duration::from_micros(250);
+        metrics.requests.answered(Endpoint::Token, None, took);
+        metrics.requests.answered(Endpoint::Token, Some("home_region_elsewhere"), took);
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"exequatur_requests_total{endpoint="token",outcome="ok"} 1"#,
+            r#"exequatur_requests_total{endpoint="token",outcome="home_region_elsewhere"} 1"#,
+            r#"exequatur_request_seconds_count{endpoint="token"} 2"#,
+            r#"exequatur_request_seconds_bucket{le="0.0002",endpoint="token"} 0"#,
+            r#"exequatur_request_seconds_bucket{le="0.0004",endpoint="token"} 2"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_names_that_dashboards_use_are_there() {
+        let metrics = Metrics::new();
+        metrics.invariant_violated("I-R1");
+        metrics.cache("subject").hits.inc();
+        metrics.upstream_fetches("timeout").inc();
+        metrics.connections("public").open.inc();
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"exequatur_invariant_violations_total{id="I-R1"} 1"#,
+            r#"exequatur_cache_lookups_total{cache="subject",result="hit"} 1"#,
+            r#"exequatur_cache_lookups_total{cache="subject",result="miss"} 0"#,
+            r#"exequatur_upstream_fetches_total{outcome="timeout"} 1"#,
+            r#"exequatur_connections_open{listener="public"} 1"#,
+            r#"exequatur_tls_handshake_failures_total{listener="public"} 0"#,
+            "exequatur_certificate_not_after_seconds 0",
+            "exequatur_sign_queue_depth 0",
+            "exequatur_audit_records_total 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+}
