@@ -1,1 +1,0 @@
-//! The transport seam and the serve loop: TLS, deadlines, limits, graceful stop.

@@ -1,0 +1,272 @@
+//! One connection, from the handshake to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::FutureExt as _;
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tower::{Service, ServiceExt as _};
+
+use crate::net::activity::{Activity, Lapse, Watched};
+use crate::net::body::RequestBody;
+use crate::net::limits::Limits;
+use crate::net::listener::Remote;
+use crate::net::target::names_one_addressee;
+use crate::net::tls::{ALPN_HTTP2, Tls};
+use crate::telemetry::address::TruncatedAddress;
+use crate::telemetry::metrics::ConnectionMeters;
+
+/// The HTTP library's smallest read buffer; it panics on less.
+const BUFFER_BYTES_MIN: usize = 8 * 1024;
+
+/// HTTP/2 flow control of one stream: a whole form, without waiting for a window update.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// HTTP/2 flow control of one connection: sixteen forms under way.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Bytes of an answer that wait in one HTTP/2 stream.
+const STREAM_SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a connection that is asked to close while idle may take for its farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What every connection of a listener shares.
+pub(crate) struct Shared<S> {
+    service: S,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    meters: ConnectionMeters,
+    /// Told apart by the first bytes, where there is no ALPN.
+    either: Builder<TokioExecutor>,
+    http1: Builder<TokioExecutor>,
+    http2: Builder<TokioExecutor>,
+}
+
+impl<S> Shared<S> {
+    pub(crate) fn new(service: S, tls: Tls, limits: Limits, meters: ConnectionMeters) -> Self {
+        let tls = match tls {
+            Tls::Plain => None,
+            Tls::Terminate(config) => Some(TlsAcceptor::from(config)),
+        };
+        let either = builder(&limits);
+        let http1 = either.clone().http1_only();
+        let http2 = either.clone().http2_only();
+        Self { service, tls, limits, meters, either, http1, http2 }
+    }
+}
+
+/// What the requests of one connection share.
+#[derive(Clone, Debug)]
+struct Session<S> {
+    service: S,
+    remote: Remote,
+    limits: Limits,
+}
+
+/// Serves `io` until either side ends it or `stop` turns true.
+pub(crate) async fn serve_connection<Io, S>(
+    shared: Arc<Shared<S>>,
+    io: Io,
+    address: SocketAddr,
+    stop: watch::Receiver<bool>,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Answers,
+{
+    let Some(acceptor) = &shared.tls else {
+        let remote = Remote { address, certificates: None };
+        return serve_http(&shared, &shared.either, io, remote, stop).await;
+    };
+    let mut until = stop.clone();
+    let handshake = tokio::time::timeout(shared.limits.handshake, acceptor.accept(io));
+    let stream = tokio::select! {
+        _ = until.wait_for(|stop| *stop) => return,
+        accepted = handshake => match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return handshake_failed(&shared.meters, address, &error),
+            Err(slow) => return handshake_failed(&shared.meters, address, &slow),
+        },
+    };
+    let (_, tls) = stream.get_ref();
+    let certificates = tls.peer_certificates();
+    let certificates = certificates.map(|chain| chain.iter().cloned().collect());
+    let http2 = tls.alpn_protocol() == Some(ALPN_HTTP2);
+    let builder = if http2 { &shared.http2 } else { &shared.http1 };
+    let remote = Remote { address, certificates };
+    // Boxed, so that the much larger state of TLS does not make plain connections larger.
+    serve_http(&shared, builder, stream, remote, stop).boxed().await;
+}
+
+/// What a listener's requests are handed to.
+pub trait Answers:
+    Service<
+        Request<RequestBody>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+fn handshake_failed(meters: &ConnectionMeters, address: SocketAddr, error: &dyn std::error::Error) {
+    meters.handshake_failures.inc();
+    let network = TruncatedAddress::of(address.ip());
+    tracing::debug!(%network, %error, "TLS handshake failed");
+}
+
+async fn serve_http<Io, S>(
+    shared: &Shared<S>,
+    builder: &Builder<TokioExecutor>,
+    io: Io,
+    remote: Remote,
+    stop: watch::Receiver<bool>,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Answers,
+{
+    let activity = Activity::start();
+    let session = Session { service: shared.service.clone(), remote, limits: shared.limits };
+    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
+    let requests = Arc::clone(&activity);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let in_flight = requests.begin(request.version());
+        let answer = answer(&session, request);
+        async move {
+            let response = answer.await;
+            drop(in_flight);
+            response
+        }
+    });
+    let connection = builder.serve_connection(io, service);
+    drive(connection, &activity, shared, stop).await;
+}
+
+/// Hands a request to the router, or refuses it if it names no single addressee.
+fn answer<S: Answers>(
+    session: &Session<S>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static + use<S> {
+    let routed = names_one_addressee(&request).then(|| {
+        let mut request = request.map(|body| RequestBody::new(body, &session.limits));
+        request.extensions_mut().insert(session.remote.clone());
+        session.service.clone().oneshot(request)
+    });
+    async move {
+        match routed {
+            Some(routed) => routed.await,
+            None => Ok(misaddressed()),
+        }
+    }
+}
+
+fn misaddressed() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// Runs a connection to its end: its own, the node's stop, or the peer being too slow.
+async fn drive<C, S>(
+    connection: C,
+    activity: &Activity,
+    shared: &Shared<S>,
+    mut stop: watch::Receiver<bool>,
+) where
+    C: GracefulConnection,
+    C::Error: std::fmt::Debug,
+{
+    let mut connection = pin!(connection);
+    let mut stopping = false;
+    let mut farewell: Option<Instant> = None;
+    loop {
+        let deadline = activity.deadline(&shared.limits);
+        // A head that begins later ends later: looking once in a head's time misses none.
+        let look = Instant::now() + shared.limits.header_read;
+        let wake =
+            [farewell, deadline.map(|(at, _)| at)].into_iter().flatten().fold(look, Ord::min);
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    shared.meters.protocol_errors.inc();
+                    tracing::debug!(?error, "connection ended with an error");
+                }
+                return;
+            }
+            _ = stop.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = tokio::time::sleep_until(wake) => {
+                let now = Instant::now();
+                let lapse = activity.deadline(&shared.limits).filter(|(at, _)| *at <= now);
+                match lapse.map(|(_, lapse)| lapse) {
+                    _ if farewell.is_some_and(|at| at <= now) => return,
+                    Some(Lapse::Idle) if farewell.is_none() => {
+                        farewell = Some(now + FAREWELL);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Some(Lapse::Slow) => {
+                        shared.meters.timeouts.inc();
+                        return;
+                    }
+                    Some(Lapse::Idle) | None => {}
+                }
+            }
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `Activity` bounds heads without a timer for each, and lets connections idle longer.
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes_max.max(BUFFER_BYTES_MIN));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams_max)
+        .max_pending_accept_reset_streams(limits.reset_streams_max)
+        .max_local_error_reset_streams(limits.error_streams_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout);
+    builder
+}
