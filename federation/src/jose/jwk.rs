@@ -13,6 +13,7 @@ use aws_lc_rs::{
         RSA_PSS_2048_8192_SHA256,
     },
 };
+use curve25519_dalek::edwards::CompressedEdwardsY;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -107,8 +108,15 @@ impl PublicKey {
     /// An Ed25519 key from its 32 bytes (RFC 8032 section 5.1.5).
     ///
     /// # Errors
-    /// [`JwkError::OutOfRange`] if the bytes are no point.
+    /// [`JwkError::OutOfRange`] if the bytes are no point, not its canonical form, or a point of
+    /// small order.
     pub fn ed25519(x: [u8; 32]) -> Result<Self, JwkError> {
+        // aws-lc-rs takes any 32 bytes. A key of small order would verify signatures that anybody
+        // can make, and a second spelling of a key would have a second thumbprint.
+        let point = CompressedEdwardsY(x).decompress().ok_or(JwkError::OutOfRange)?;
+        if point.is_small_order() || point.compress().to_bytes() != x {
+            return Err(JwkError::OutOfRange);
+        }
         let parsed = ParsedPublicKey::new(&ED25519, x).map_err(|_| JwkError::OutOfRange)?;
         Ok(Self(Arc::new(Material::Ed25519 { x, parsed })))
     }
