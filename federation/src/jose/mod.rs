@@ -8,7 +8,11 @@
 mod algorithm;
 mod json;
 mod jwk;
+#[cfg(test)]
+mod jwk_test;
 mod jws;
+#[cfg(test)]
+mod vectors_test;
 
 pub use algorithm::Algorithm;
 pub use json::{JsonError, parse_object};
