@@ -22,78 +22,80 @@ fn statuses(answers: &str) -> Vec<&str> {
     answers.split("HTTP/1.").skip(1).map(|a| a.split(' ').nth(1).unwrap()).collect()
 }
 
+/// What is sent, with its name before it and the status of the answer after it.
+const HEADS_AND_FRAMING: &[(&str, &str, &str)] = &[
+    (
+        "two lengths",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        "400",
+    ),
+    (
+        "equal lengths",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxx",
+        "200",
+    ),
+    ("length list", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n\r\nxx", "400"),
+    ("negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", "400"),
+    ("signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\nxx", "400"),
+    (
+        "length overflow",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "400",
+    ),
+    (
+        "last coding not chunked",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
+        "400",
+    ),
+    ("unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", "400"),
+    (
+        "coding in 1.0",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "400",
+    ),
+    (
+        "chunked",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "200",
+    ),
+    (
+        "bad chunk size",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
+        "400",
+    ),
+    (
+        "chunk overflow",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        "400",
+    ),
+    (
+        "chunk without end",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXX",
+        "400",
+    ),
+    ("folded header", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", "400"),
+    ("space before colon", "GET / HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n", "400"),
+    ("NUL in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n", "400"),
+    ("bare CR in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n", "400"),
+    ("bare LF, as RFC 9112 2.2 allows", "GET / HTTP/1.1\nHost: a\n\n", "200"),
+    ("HTTP/0.9", "GET /\r\n\r\n", "400"),
+    ("HTTP/3.0", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "400"),
+    ("no host", "GET / HTTP/1.1\r\n\r\n", "400"),
+    ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
+    ("same host twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"),
+    ("host with user", "GET / HTTP/1.1\r\nHost: x@a\r\n\r\n", "400"),
+    ("no host in 1.0", "GET / HTTP/1.0\r\n\r\n", "200"),
+    (
+        "upgrade to h2c is not taken",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        "200",
+    ),
+];
+
 #[tokio::test]
 async fn malformed_requests_are_refused_and_well_formed_ones_served() {
     let server = Running::plain(limits()).await;
-    let cases: &[(&str, &str, &str)] = &[
-        (
-            "two lengths",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-            "400",
-        ),
-        (
-            "equal lengths",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxx",
-            "200",
-        ),
-        ("length list", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n\r\nxx", "400"),
-        ("negative length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", "400"),
-        ("signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\nxx", "400"),
-        (
-            "length overflow",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-            "400",
-        ),
-        (
-            "last coding not chunked",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
-            "400",
-        ),
-        ("unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", "400"),
-        (
-            "coding in 1.0",
-            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "400",
-        ),
-        (
-            "chunked",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-            "200",
-        ),
-        (
-            "bad chunk size",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
-            "400",
-        ),
-        (
-            "chunk overflow",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
-            "400",
-        ),
-        (
-            "chunk without end",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXX",
-            "400",
-        ),
-        ("folded header", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", "400"),
-        ("space before colon", "GET / HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n", "400"),
-        ("NUL in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n", "400"),
-        ("bare CR in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n", "400"),
-        ("bare LF, as RFC 9112 2.2 allows", "GET / HTTP/1.1\nHost: a\n\n", "200"),
-        ("HTTP/0.9", "GET /\r\n\r\n", "400"),
-        ("HTTP/3.0", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "400"),
-        ("no host", "GET / HTTP/1.1\r\n\r\n", "400"),
-        ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
-        ("same host twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"),
-        ("host with user", "GET / HTTP/1.1\r\nHost: x@a\r\n\r\n", "400"),
-        ("no host in 1.0", "GET / HTTP/1.0\r\n\r\n", "200"),
-        (
-            "upgrade to h2c is not taken",
-            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-            "200",
-        ),
-    ];
-    for (name, request, status) in cases {
+    for (name, request, status) in HEADS_AND_FRAMING {
         let answer = send(&server, request.as_bytes()).await;
         assert_eq!(statuses(&answer), [*status], "{name}: {answer}");
     }
