@@ -8,7 +8,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1,
+};
 use tower::{Service, ServiceExt as _};
 
 use super::{RemoteUrl, url::shown};
@@ -174,6 +177,10 @@ fn request(url: &RemoteUrl) -> Result<Request<Empty<Bytes>>, FetchError> {
 
 async fn body(response: Response<Incoming>, limit: usize) -> Result<Bytes, FetchError> {
     check_head(response.status(), response.headers())?;
+    // An announced length says it before a byte is read.
+    if usize::try_from(response.body().size_hint().lower()).map_or(true, |n| n > limit) {
+        return Err(FetchError::BodyTooLarge { limit });
+    }
     match Limited::new(response.into_body(), limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(e) if e.is::<LengthLimitError>() => Err(FetchError::BodyTooLarge { limit }),
