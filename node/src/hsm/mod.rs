@@ -8,10 +8,12 @@
 //! Signatures have the form that JOSE wants (RFC 7518 section 3, RFC 8037 section 3.1): `r || s`
 //! for ES256. A key's id is its RFC 7638 thumbprint.
 
+pub mod doctor;
+pub mod pkcs11;
 mod private_file;
 pub mod software;
 
-use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use exequatur_federation::jose::{Algorithm, KeyId, PublicKey};
 use serde::{Deserialize, Serialize};
@@ -23,9 +25,7 @@ pub use private_file::PrivateFileError;
 
 /// What a key is for. Keys of different purposes are different keys, so that a signature made for
 /// one purpose never verifies as another.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Access tokens (RFC 9068).
@@ -294,6 +294,9 @@ pub enum KeyStoreError {
         /// The file.
         path: PathBuf,
     },
+    /// An operator must act first.
+    #[error(transparent)]
+    Unusable(#[from] Defect),
     /// The device or the library failed; it may work later.
     #[error("the key store failed: {detail}")]
     Unavailable {
@@ -308,9 +311,6 @@ pub enum KeyStoreError {
         /// What is missing.
         detail: String,
     },
-    /// A worker thread could not be started.
-    #[error("the key store could not start a thread")]
-    Thread(#[source] io::Error),
 }
 
 /// Refuses names that would not survive a file, a label or a message.

@@ -120,7 +120,8 @@ impl Replacement {
     /// # Errors
     /// See [`PrivateFileError`].
     pub(super) fn begin(path: &Path) -> Result<Self, PrivateFileError> {
-        let failed = |source| PrivateFileError::Io { path: path.to_owned(), verb: "written", source };
+        let failed =
+            |source| PrivateFileError::Io { path: path.to_owned(), verb: "written", source };
         let lock = OpenOptions::new()
             .create(true)
             .append(true)
@@ -152,8 +153,11 @@ impl Replacement {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(MODE_OWNER_ONLY).open(&unfinished)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE_OWNER_ONLY)
+            .open(&unfinished)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;

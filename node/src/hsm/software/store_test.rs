@@ -71,7 +71,8 @@ fn refuses_a_passphrase_shorter_than_256_bits() {
 fn the_file_opens_neither_for_another_region_nor_under_another_passphrase() {
     let directory = tempfile::tempdir().unwrap();
     SoftwareKeyStore::initialise(config(&directory), entropy()).unwrap();
-    let elsewhere = SoftwareConfig { region: RegionId::new("us-east").unwrap(), ..config(&directory) };
+    let elsewhere =
+        SoftwareConfig { region: RegionId::new("us-east").unwrap(), ..config(&directory) };
     assert!(matches!(refusal(elsewhere), KeyStoreError::Sealed { .. }));
     let path = directory.path().join("passphrase");
     Replacement::begin(&path).unwrap().commit("b".repeat(43).as_bytes()).unwrap();
