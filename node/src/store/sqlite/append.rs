@@ -1,0 +1,203 @@
+//! One batch, one transaction: replay entries, records, revocations, the tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use exequatur_federation::{audit::Frontier, time::UnixTime};
+use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction};
+
+use super::{SqliteStore, chunk::Chunked, classify};
+use crate::store::{Append, Appended, StoreError, batch, column};
+
+/// The statements of an append, in all sizes.
+pub(super) struct Statements {
+    replays: Chunked,
+    orphans: Chunked,
+    records: Chunked,
+    revocations: Chunked,
+}
+
+impl Statements {
+    pub(super) fn new() -> Self {
+        Self {
+            replays: Chunked::new(
+                "INSERT INTO replay (key, expires_at) VALUES",
+                2,
+                "ON CONFLICT DO NOTHING RETURNING key",
+            ),
+            orphans: Chunked::new("DELETE FROM replay WHERE (key) IN (VALUES", 1, ")"),
+            records: Chunked::new(
+                "INSERT INTO audit_record (log, seq, recorded_at, record, salt, personal, \
+                 personal_salt, personal_digest, leaf) VALUES",
+                9,
+                "",
+            ),
+            revocations: Chunked::new(
+                "INSERT INTO revocation (list_id, list_index, expires_at) VALUES",
+                3,
+                "ON CONFLICT (list_id, list_index) DO UPDATE SET \
+                 expires_at = max(expires_at, excluded.expires_at)",
+            ),
+        }
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn append_batch(
+        &self,
+        base: &Frontier,
+        batch: Vec<Append>,
+    ) -> Result<Appended, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(classify)?;
+        let result = self.append_on(&mut connection, base, batch).await;
+        if !matches!(result, Ok(_) | Err(StoreError::Behind | StoreError::Fenced)) {
+            // On a full disk SQLite rolls back by itself, and the driver goes on to count an open
+            // transaction. Only a fresh connection is certain to begin anew.
+            drop(connection.close().await);
+        }
+        result
+    }
+
+    async fn append_on(
+        &self,
+        connection: &mut SqliteConnection,
+        base: &Frontier,
+        batch: Vec<Append>,
+    ) -> Result<Appended, StoreError> {
+        let wanted = batch::replay_entries(&batch);
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(classify)?;
+        let new = self.insert_replays(&mut tx, wanted).await?;
+        let admitted = batch::admit(base, batch, new);
+        self.delete_orphans(&mut tx, admitted.orphans).await?;
+        self.insert_records(&mut tx, admitted.records).await?;
+        self.insert_revocations(&mut tx, admitted.revocations).await?;
+        self.advance(&mut tx, base, &admitted.appended.frontier).await?;
+        tx.commit().await.map_err(classify)?;
+        Ok(admitted.appended)
+    }
+
+    async fn insert_replays(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        wanted: BTreeMap<[u8; 32], UnixTime>,
+    ) -> Result<BTreeSet<[u8; 32]>, StoreError> {
+        let mut new = BTreeSet::new();
+        let pieces = self.statements.replays.pieces(wanted.len());
+        let mut rows = wanted.into_iter();
+        for (size, text) in pieces {
+            let mut query = sqlx::query_scalar(AssertSqlSafe(text));
+            for (key, expires_at) in rows.by_ref().take(size) {
+                query = query.bind(key.to_vec()).bind(column::from_time(expires_at));
+            }
+            let keys: Vec<Vec<u8>> = query.fetch_all(&mut **tx).await.map_err(classify)?;
+            for key in keys {
+                new.insert(column::to_digest(&key)?);
+            }
+        }
+        Ok(new)
+    }
+
+    async fn delete_orphans(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        orphans: Vec<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let pieces = self.statements.orphans.pieces(orphans.len());
+        let mut rows = orphans.into_iter();
+        for (size, text) in pieces {
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for key in rows.by_ref().take(size) {
+                query = query.bind(key.to_vec());
+            }
+            query.execute(&mut **tx).await.map_err(classify)?;
+        }
+        Ok(())
+    }
+
+    async fn insert_records(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        records: Vec<(u64, Append)>,
+    ) -> Result<(), StoreError> {
+        let pieces = self.statements.records.pieces(records.len());
+        let mut rows = records.into_iter();
+        for (size, text) in pieces {
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for (seq, item) in rows.by_ref().take(size) {
+                let sealed = item.record;
+                let (personal, personal_salt) = sealed
+                    .personal
+                    .map_or((None, None), |p| (Some(p.bytes), Some(p.salt.to_vec())));
+                query = query
+                    .bind(self.log.0.cast_signed())
+                    .bind(column::from_seq(seq))
+                    .bind(column::from_time(item.recorded_at))
+                    .bind(sealed.record)
+                    .bind(sealed.salt.to_vec())
+                    .bind(personal)
+                    .bind(personal_salt)
+                    .bind(sealed.personal_digest.to_vec())
+                    .bind(sealed.leaf.to_vec());
+            }
+            query.execute(&mut **tx).await.map_err(classify_insert)?;
+        }
+        Ok(())
+    }
+
+    async fn insert_revocations(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        revocations: BTreeMap<(u64, u32), UnixTime>,
+    ) -> Result<(), StoreError> {
+        let pieces = self.statements.revocations.pieces(revocations.len());
+        let mut rows = revocations.into_iter();
+        for (size, text) in pieces {
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for ((list_id, index), expires_at) in rows.by_ref().take(size) {
+                query = query
+                    .bind(list_id.cast_signed())
+                    .bind(index)
+                    .bind(column::from_time(expires_at));
+            }
+            query.execute(&mut **tx).await.map_err(classify)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the tree on, if it is still where `base` says and still ours.
+    async fn advance(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        base: &Frontier,
+        next: &Frontier,
+    ) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "UPDATE audit_log SET size = ?1, frontier = ?2 \
+             WHERE log = ?3 AND writer_epoch = ?4 AND size = ?5",
+        )
+        .bind(column::from_seq(next.size()))
+        .bind(next.to_bytes())
+        .bind(self.log.0.cast_signed())
+        .bind(self.epoch)
+        .bind(column::from_seq(base.size()))
+        .execute(&mut **tx)
+        .await
+        .map_err(classify)?;
+        if done.rows_affected() == 1 {
+            return Ok(());
+        }
+        let epoch: i64 = sqlx::query_scalar("SELECT writer_epoch FROM audit_log WHERE log = ?1")
+            .bind(self.log.0.cast_signed())
+            .fetch_one(&mut **tx)
+            .await
+            .map_err(classify)?;
+        Err(if epoch == self.epoch { StoreError::Behind } else { StoreError::Fenced })
+    }
+}
+
+/// A record's number that exists already means that the tree given is not the stored one.
+fn classify_insert(error: sqlx::Error) -> StoreError {
+    if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+        return StoreError::Behind;
+    }
+    classify(error)
+}
