@@ -10,6 +10,7 @@ pub mod certificate;
 mod connection;
 pub mod limits;
 pub mod listener;
+mod protocol;
 pub mod serve;
 pub mod target;
 #[cfg(test)]

@@ -10,11 +10,14 @@ use tokio::task::JoinSet;
 
 use super::harness::{Running, SHORT, patient, until};
 use crate::net::limits::Limits;
+use crate::net::serve::Drained;
 
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
+const CONTINUATION: u8 = 0x9;
+const END_STREAM: u8 = 0x1;
 const END_STREAM_AND_HEADERS: u8 = 0x5;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
@@ -48,8 +51,7 @@ async fn goaway(io: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<u32> {
 async fn streams_reset_before_they_are_served_end_the_connection() {
     let server = Running::plain(patient()).await;
     let mut stream = server.connect().await;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    let mut bytes = hello(&[]);
     for id in (1..2_000).step_by(2) {
         bytes.extend(frame(HEADERS, END_STREAM_AND_HEADERS, id, GET));
         bytes.extend(frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()));
@@ -58,6 +60,49 @@ async fn streams_reset_before_they_are_served_end_the_connection() {
     let _sent = stream.write_all(&bytes).await;
     assert_eq!(goaway(&mut stream).await, Some(ENHANCE_YOUR_CALM));
     until(|| server.meters.open.get() == 0).await;
+}
+
+/// The preface and `settings`, with which each connection begins.
+fn hello(settings: &[u8]) -> Vec<u8> {
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, settings)].concat()
+}
+
+#[tokio::test]
+async fn a_header_block_without_end_ends_the_connection() {
+    let server = Running::plain(patient()).await;
+    let mut stream = server.connect().await;
+    let mut bytes = hello(&[]);
+    bytes.extend(frame(HEADERS, END_STREAM, 1, GET));
+    for _ in 0..10_000 {
+        bytes.extend(frame(CONTINUATION, 0, 1, b"\x00\x01x\x01y"));
+    }
+    // The server may stop reading before the end.
+    let _sent = stream.write_all(&bytes).await;
+    assert!(goaway(&mut stream).await.is_some_and(|error| error != 0));
+    until(|| server.meters.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_may_not_be_sent_does_not_hold_the_connection() {
+    const INITIAL_WINDOW_SIZE_0: &[u8] = &[0, 4, 0, 0, 0, 0];
+    let server = Running::plain(Limits { idle: SHORT, ..patient() }).await;
+    let mut stream = server.connect().await;
+    let mut bytes = hello(INITIAL_WINDOW_SIZE_0);
+    bytes.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 1, GET));
+    stream.write_all(&bytes).await.unwrap();
+    until(|| server.meters.open.get() == 1).await;
+    until(|| server.meters.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_the_stop() {
+    let mut server = Running::plain(patient()).await;
+    let mut tasks = JoinSet::new();
+    let mut sender = connect(&server, &mut tasks).await;
+    let get = Request::get("http://eu.example/").body(Empty::new()).unwrap();
+    assert_eq!(sender.send_request(get).await.unwrap().status(), StatusCode::OK);
+    server.stop();
+    assert_eq!(server.ended().await, Drained { cut: 0 });
 }
 
 async fn connect(server: &Running, tasks: &mut JoinSet<()>) -> http2::SendRequest<Empty<Bytes>> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exequatur_federation::time::UnixTime;
 use rcgen::{CertificateParams, KeyPair};
@@ -230,4 +231,23 @@ async fn the_end_of_validity_is_a_metric() {
     let shown = metrics.certificate_not_after_seconds.get();
     assert_eq!(u64::try_from(shown).unwrap(), start_of_2100.seconds());
     assert!(clock.now() < start_of_2100);
+}
+
+#[tokio::test]
+async fn the_watch_goes_on_after_a_bad_pair_and_takes_the_next_good_one() {
+    let directory = TempDir::new().unwrap();
+    install(&directory, &dated((2020, 2100)));
+    let path = directory.path();
+    let files = PairFiles { certificates: path.join("tls.crt"), key: path.join("tls.key") };
+    let metrics = metrics();
+    let watch =
+        CertificateWatch::open(files, Arc::new(SystemClock::start()), Arc::clone(&metrics)).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(watch.unwrap().watch(Duration::from_millis(1)));
+    let shown = metrics.certificate_not_after_seconds.get();
+    fs::write(directory.path().join("tls.crt"), "").unwrap();
+    until(|| metrics.certificate_reload_failures.get() > 0).await;
+    assert_eq!(metrics.certificate_not_after_seconds.get(), shown);
+    install(&directory, &dated((2020, 2090)));
+    until(|| metrics.certificate_not_after_seconds.get() < shown).await;
 }

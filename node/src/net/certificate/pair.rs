@@ -1,31 +1,17 @@
-//! The serving certificate: read from two PEM files, checked as a pair, replaced while serving.
-//!
-//! Files are compared by content, because orchestrators swap symbolic links and keep times. A new
-//! pair is served from the next handshake on; connections that are open keep theirs. A pair that
-//! is not good is reported and not taken, and the old one goes on.
+//! A pair of PEM files: read whole and bounded, parsed, and checked to belong together.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{self, Digest, SHA256};
 use exequatur_federation::time::UnixTime;
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
 use crate::net::tls::provider;
-use crate::telemetry::metrics::Metrics;
-
-/// How often the files are read. Renewal happens days before expiry, and reading costs 0.1 ms.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Bytes of one PEM file: a chain of ten RSA-4096 certificates takes a quarter of it.
 const PEM_BYTES_MAX: u64 = 64 * 1024;
@@ -37,30 +23,6 @@ pub struct PairFiles {
     pub certificates: PathBuf,
     /// The private key: PKCS#8, PKCS#1 or SEC 1.
     pub key: PathBuf,
-}
-
-/// The certificate of the next handshake.
-pub struct CurrentCertificate(ArcSwap<CertifiedKey>);
-
-/// Reads the files again and replaces what is current.
-pub struct CertificateWatch {
-    files: PairFiles,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-    current: Arc<CurrentCertificate>,
-    seen: Digest,
-}
-
-/// What looking at the files found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// The files are those already judged.
-    Unchanged,
-    /// A new pair is served now.
-    Replaced {
-        /// Until when it is valid.
-        not_after: UnixTime,
-    },
 }
 
 /// Why a pair is not served.
@@ -124,106 +86,26 @@ pub enum PairError {
     },
 }
 
-impl CertificateWatch {
-    /// Reads the pair for the first time.
-    ///
-    /// # Errors
-    /// There is no pair that can be served.
-    pub async fn open(
-        files: PairFiles,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, PairError> {
-        let contents = Contents::read(&files).await?;
-        let pair = contents.pair(&files, clock.now())?;
-        metrics.certificate_not_after_seconds.set(gauge(pair.not_after));
-        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(pair.key)));
-        Ok(Self { files, clock, metrics, current, seen: contents.digest() })
-    }
-
-    /// What handshakes use; it follows later reloads.
-    #[must_use]
-    pub fn current(&self) -> Arc<CurrentCertificate> {
-        Arc::clone(&self.current)
-    }
-
-    /// Reads the files, and serves the pair in them if it is new and good.
-    ///
-    /// # Errors
-    /// The pair cannot be served; the old one goes on. One bad content is reported once.
-    pub async fn reload_if_changed(&mut self) -> Result<Reload, PairError> {
-        let contents = Contents::read(&self.files).await?;
-        let digest = contents.digest();
-        if digest.as_ref() == self.seen.as_ref() {
-            return Ok(Reload::Unchanged);
-        }
-        let pair = contents.pair(&self.files, self.clock.now());
-        // What is only early will be good later; everything else stays bad until it changes.
-        if !matches!(pair, Err(PairError::OutOfDate { .. })) {
-            self.seen = digest;
-        }
-        let Pair { key, not_after } = pair?;
-        self.current.0.store(Arc::new(key));
-        self.metrics.certificate_not_after_seconds.set(gauge(not_after));
-        Ok(Reload::Replaced { not_after })
-    }
-
-    /// Reloads every `interval`, for ever; outcomes go to log and metrics.
-    pub async fn watch(mut self, interval: Duration) {
-        loop {
-            tokio::time::sleep(interval).await;
-            match self.reload_if_changed().await {
-                Ok(Reload::Unchanged) => {}
-                Ok(Reload::Replaced { not_after }) => {
-                    tracing::info!(%not_after, "serving a new certificate");
-                }
-                Err(error) => {
-                    self.metrics.certificate_reload_failures.inc();
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "new certificate not taken, the old one serves on");
-                }
-            }
-        }
-    }
-}
-
-impl ResolvesServerCert for CurrentCertificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
-    }
-}
-
-impl fmt::Debug for CurrentCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CurrentCertificate").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for CertificateWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateWatch").field("files", &self.files).finish_non_exhaustive()
-    }
-}
-
-struct Pair {
-    key: CertifiedKey,
-    not_after: UnixTime,
+/// A certificate chain with its key, checked, and until when its leaf is valid.
+pub(super) struct Pair {
+    pub(super) key: CertifiedKey,
+    pub(super) not_after: UnixTime,
 }
 
 /// The bytes of both files.
-struct Contents {
+pub(super) struct Contents {
     certificates: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
 }
 
 impl Contents {
-    async fn read(files: &PairFiles) -> Result<Self, PairError> {
+    pub(super) async fn read(files: &PairFiles) -> Result<Self, PairError> {
         let certificates = read_bounded(&files.certificates).await?;
         let key = Zeroizing::new(read_bounded(&files.key).await?);
         Ok(Self { certificates, key })
     }
 
-    fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         let mut context = digest::Context::new(&SHA256);
         // Each file is hashed for itself, so that no byte can move from one to the other unseen.
         context.update(digest::digest(&SHA256, &self.certificates).as_ref());
@@ -231,7 +113,7 @@ impl Contents {
         context.finish()
     }
 
-    fn pair(&self, files: &PairFiles, now: UnixTime) -> Result<Pair, PairError> {
+    pub(super) fn pair(&self, files: &PairFiles, now: UnixTime) -> Result<Pair, PairError> {
         let path = || files.certificates.clone();
         let chain = CertificateDer::pem_slice_iter(&self.certificates)
             .collect::<Result<Vec<_>, _>>()
@@ -273,8 +155,4 @@ fn validity(leaf: &CertificateDer<'_>) -> Option<(UnixTime, UnixTime)> {
         UnixTime::from_seconds(u64::try_from(time.timestamp()).unwrap_or(0))
     };
     Some((moment(validity.not_before), moment(validity.not_after)))
-}
-
-fn gauge(moment: UnixTime) -> i64 {
-    i64::try_from(moment.seconds()).unwrap_or(i64::MAX)
 }

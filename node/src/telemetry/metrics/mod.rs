@@ -3,8 +3,10 @@
 //! Label values are `&'static str` from closed lists, and those of the hot path are resolved when
 //! the series is made, so that counting is an atomic addition and never an allocation.
 
+mod connections;
+mod requests;
+
 use std::fmt;
-use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -12,7 +14,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
+
+use self::connections::ConnectionFamilies;
+pub use self::connections::ConnectionMeters;
+pub use self::requests::{Endpoint, RequestMeters};
 
 /// The shortest latency told apart: below it lies only a cache hit.
 const LATENCY_SECONDS_MIN: f64 = 0.000_1;
@@ -23,9 +29,6 @@ const LATENCY_BUCKETS: u16 = 17;
 
 /// Doublings from one record; the last bucket ends at 512 records in one audit batch.
 const BATCH_BUCKETS: u16 = 10;
-
-/// What is counted as the outcome of a request that was not refused.
-const OUTCOME_OK: &str = "ok";
 
 /// All metrics of a node, and the registry that writes them.
 #[derive(Debug)]
@@ -50,32 +53,6 @@ pub struct Metrics {
     pub certificate_not_after_seconds: Gauge,
     /// Certificate pairs that were found on disk and not taken.
     pub certificate_reload_failures: Counter,
-}
-
-/// The endpoints told apart in metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `POST /token`.
-    Token,
-    /// `POST /introspect`.
-    Introspect,
-    /// `POST /revoke`.
-    Revoke,
-    /// Public documents: `GET /jwks`, metadata and status lists.
-    Document,
-    /// What no route matched.
-    Unrouted,
-}
-
-/// Requests by endpoint and outcome, and how long they took.
-#[derive(Debug)]
-pub struct RequestMeters {
-    outcomes: Family<RequestLabels, Counter>,
-    token: EndpointMeters,
-    introspect: EndpointMeters,
-    revoke: EndpointMeters,
-    document: EndpointMeters,
-    unrouted: EndpointMeters,
 }
 
 /// The signers and what stands before them.
@@ -107,21 +84,6 @@ pub struct CacheMeters {
     pub hits: Counter,
     /// Lookups that did not.
     pub misses: Counter,
-}
-
-/// Connections of one listener.
-#[derive(Clone, Debug)]
-pub struct ConnectionMeters {
-    /// Connections open now, handshakes included.
-    pub open: Gauge,
-    /// Connections closed at once because the listener was full.
-    pub refused: Counter,
-    /// TLS handshakes that failed or took too long.
-    pub handshake_failures: Counter,
-    /// Connections cut for being too slow or idle.
-    pub timeouts: Counter,
-    /// Connections that ended with an HTTP protocol error.
-    pub protocol_errors: Counter,
 }
 
 impl Metrics {
@@ -198,54 +160,6 @@ impl Default for Metrics {
     }
 }
 
-impl RequestMeters {
-    /// Counts one answered request. `refusal` is the stable error id, or `None` if it succeeded.
-    pub fn answered(&self, endpoint: Endpoint, refusal: Option<&'static str>, took: Duration) {
-        let meters = match endpoint {
-            Endpoint::Token => &self.token,
-            Endpoint::Introspect => &self.introspect,
-            Endpoint::Revoke => &self.revoke,
-            Endpoint::Document => &self.document,
-            Endpoint::Unrouted => &self.unrouted,
-        };
-        meters.seconds.observe(took.as_secs_f64());
-        match refusal {
-            None => meters.ok.inc(),
-            Some(outcome) => {
-                let labels = RequestLabels { endpoint: endpoint.name(), outcome };
-                self.outcomes.get_or_create(&labels).inc()
-            }
-        };
-    }
-
-    fn register(registry: &mut Registry) -> Self {
-        let outcomes = add(registry, "requests", "Requests by endpoint and outcome");
-        let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
-        registry.register("request_seconds", "Time to an answer by endpoint", seconds.clone());
-        let of = |endpoint| EndpointMeters::resolve(&outcomes, &seconds, endpoint);
-        Self {
-            token: of(Endpoint::Token),
-            introspect: of(Endpoint::Introspect),
-            revoke: of(Endpoint::Revoke),
-            document: of(Endpoint::Document),
-            unrouted: of(Endpoint::Unrouted),
-            outcomes,
-        }
-    }
-}
-
-impl Endpoint {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Introspect => "introspect",
-            Self::Revoke => "revoke",
-            Self::Document => "document",
-            Self::Unrouted => "unrouted",
-        }
-    }
-}
-
 impl SignerMeters {
     fn register(registry: &mut Registry) -> Self {
         let sign_seconds = latency();
@@ -269,70 +183,6 @@ impl AuditMeters {
     }
 }
 
-#[derive(Debug)]
-struct EndpointMeters {
-    ok: Counter,
-    seconds: Histogram,
-}
-
-impl EndpointMeters {
-    fn resolve(
-        outcomes: &Family<RequestLabels, Counter>,
-        seconds: &Family<EndpointLabels, Histogram, fn() -> Histogram>,
-        endpoint: Endpoint,
-    ) -> Self {
-        let endpoint = endpoint.name();
-        let labels = RequestLabels { endpoint, outcome: OUTCOME_OK };
-        Self {
-            ok: outcomes.get_or_create_owned(&labels),
-            seconds: seconds.get_or_create_owned(&EndpointLabels { endpoint }),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct ConnectionFamilies {
-    open: Family<ListenerLabels, Gauge>,
-    refused: Family<ListenerLabels, Counter>,
-    handshake_failures: Family<ListenerLabels, Counter>,
-    timeouts: Family<ListenerLabels, Counter>,
-    protocol_errors: Family<ListenerLabels, Counter>,
-}
-
-impl ConnectionFamilies {
-    fn register(r: &mut Registry) -> Self {
-        Self {
-            open: add(r, "connections_open", "Connections open now"),
-            refused: add(r, "connections_refused", "Connections closed because of the cap"),
-            handshake_failures: add(r, "tls_handshake_failures", "TLS handshakes that failed"),
-            timeouts: add(r, "connection_timeouts", "Connections cut for being slow or idle"),
-            protocol_errors: add(r, "connection_protocol_errors", "HTTP protocol errors"),
-        }
-    }
-
-    fn of(&self, listener: &'static str) -> ConnectionMeters {
-        let labels = ListenerLabels { listener };
-        ConnectionMeters {
-            open: self.open.get_or_create_owned(&labels),
-            refused: self.refused.get_or_create_owned(&labels),
-            handshake_failures: self.handshake_failures.get_or_create_owned(&labels),
-            timeouts: self.timeouts.get_or_create_owned(&labels),
-            protocol_errors: self.protocol_errors.get_or_create_owned(&labels),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    endpoint: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndpointLabels {
-    endpoint: &'static str,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CacheLabels {
     cache: &'static str,
@@ -349,15 +199,10 @@ struct InvariantLabels {
     id: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ListenerLabels {
-    listener: &'static str,
-}
-
 /// A new metric, registered under `name`; metrics are handles, so both sides see one value.
 fn add<M>(registry: &mut Registry, name: &str, help: &str) -> M
 where
-    M: prometheus_client::registry::Metric + Clone + Default,
+    M: Metric + Clone + Default,
 {
     let metric = M::default();
     registry.register(name, help, metric.clone());
@@ -370,6 +215,8 @@ fn latency() -> Histogram {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
