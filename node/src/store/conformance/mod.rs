@@ -6,6 +6,7 @@ mod fixture;
 mod maintenance;
 mod opening;
 mod schema;
+mod tampering;
 mod writing;
 
 use fixture::Fixture;
@@ -55,4 +56,11 @@ on_both! {
         erasing_goes_by_number_or_by_time,
         revocations_are_read_page_by_page,
         a_status_list_id_is_taken_once;
+    tampering:
+        an_untouched_log_verifies_with_and_without_personal_parts,
+        a_flipped_byte_is_found_and_named,
+        a_changed_personal_part_is_found_and_named,
+        a_deleted_record_is_missed,
+        a_record_replaced_with_its_leaf_is_narrowed_down,
+        a_record_beside_the_tree_is_found;
 }
