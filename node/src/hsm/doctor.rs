@@ -54,11 +54,11 @@ pub fn examine_pkcs11(
     clock: &Arc<dyn Clock>,
 ) -> DoctorReport {
     let mut report = DoctorReport::default();
-    if !pkcs11::reached(config, &mut report.checks) {
+    if !pkcs11::reached(config, clock, &mut report.checks) {
         return report;
     }
     let algorithms: Vec<_> = expected.iter().map(|(_, algorithm)| *algorithm).collect();
-    pkcs11::mechanisms_checked(config, &algorithms, &mut report.checks);
+    pkcs11::mechanisms_checked(config, &algorithms, clock, &mut report.checks);
     let store = Pkcs11KeyStore::open(config.clone(), entropy, Arc::clone(clock));
     let Some(store) = opened(&mut report, store) else { return report };
     let found = keys_examined(&mut report, &store, expected);

@@ -1,142 +1,70 @@
-//! The PKCS#11 library and one slot of it: loaded once per process, logged in with a PIN that is
-//! tried once.
+//! The PKCS#11 library: loaded once per process, entered by every thread through one gate, and
+//! started anew when it has lost its slots.
 //!
 //! A library keeps its state per process, so every key store of a process shares one context per
-//! library, which is never finalised: other threads may be inside it. Nobody logs out: that would
-//! log out every session of the process. One session per slot stays open unused, because the login
-//! ends with the last session. A refused PIN is never tried again, lest the slot locks.
+//! library. Some libraries never find a slot again that was away for a moment; only `C_Finalize`
+//! and `C_Initialize` help, and `C_Finalize` under a thread that is inside the library is undefined
+//! behaviour. Hence the gate: who calls into the library holds it shared, a restart takes it
+//! exclusively and only if nobody is inside. A session belongs to the library's life in which it
+//! was opened: its handle may be another session's in the next, so that it is then neither used
+//! nor closed. Nobody logs out: that would log out every session of the process.
 
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Deref,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
     error::{Error, RvError},
-    mechanism::MechanismType,
-    session::{Session, SessionState, UserType},
+    session::Session,
     slot::Slot,
-    types::AuthPin,
 };
 
-use super::{
-    super::private_file::{self, PrivateFileError},
-    device::DeviceError,
-};
-
-/// Bytes of a PIN file: devices take PINs of 4 to some 255 bytes.
-const PIN_BYTES_MIN: usize = 4;
-const PIN_BYTES_MAX: usize = 256;
+use super::{OpenError, device::DeviceError, slot::Login};
 
 /// Every library that this process has loaded, under its real path.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
 
-/// Why a PKCS#11 key store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The library or the device failed.
-    #[error("the HSM failed: {detail}")]
-    Device {
-        /// What the library said.
-        detail: String,
-    },
-    /// The slot holds keys of another region.
-    #[error(
-        "slot `{slot}` holds keys of region `{found}`, not of `{expected}`: check `slot` and the \
-         region's name"
-    )]
-    ForeignKeys {
-        /// The slot's label.
-        slot: String,
-        /// The region that is configured.
-        expected: String,
-        /// The region whose keys are there.
-        found: String,
-    },
-    /// The library does not load or start.
-    #[error("`{}` is no PKCS#11 library that works: {detail}; check `module`", path.display())]
-    Module {
-        /// The library.
-        path: PathBuf,
-        /// What the loader or the library said.
-        detail: String,
-    },
-    /// One more wrong PIN would lock the slot, or it is locked already.
-    #[error(
-        "the PIN of slot `{slot}` was not tried, because the slot is locked or one failure from \
-         it: log in once with the vendor's tool, or unlock it"
-    )]
-    PinAtRisk {
-        /// The slot's label.
-        slot: String,
-    },
-    /// The PIN's file.
-    #[error(transparent)]
-    PinFile(#[from] PrivateFileError),
-    /// The PIN is no text.
-    #[error("`{}` holds no UTF-8 text", path.display())]
-    PinMalformed {
-        /// The PIN's file.
-        path: PathBuf,
-    },
-    /// The slot refused the PIN.
-    #[error(
-        "slot `{slot}` refused the PIN in `{}`: it is not tried again before a restart, mend the \
-         file first",
-        path.display()
-    )]
-    PinRefused {
-        /// The slot's label.
-        slot: String,
-        /// The PIN's file.
-        path: PathBuf,
-    },
-    /// Several slots have the label.
-    #[error("{count} slots are labelled `{label}`: relabel all but one")]
-    SlotAmbiguous {
-        /// The label.
-        label: String,
-        /// How many there are.
-        count: usize,
-    },
-    /// No slot has the label.
-    #[error("no slot is labelled `{label}`; the library shows {}", listed(seen))]
-    SlotMissing {
-        /// The label.
-        label: String,
-        /// The labels that there are.
-        seen: Vec<String>,
-    },
-    /// The workers could not be started.
-    #[error("the threads for the HSM cannot be started")]
-    Thread(#[source] std::io::Error),
-}
-
 /// A loaded library.
 pub(super) struct Module {
     pkcs11: Pkcs11,
-    slots: Mutex<BTreeMap<u64, Arc<Mutex<Login>>>>,
+    /// Which life of the library this is, counted from 0. The lock is the gate.
+    life: RwLock<u64>,
+    /// What is known of the login in the slot of each label.
+    pub(super) logins: Mutex<BTreeMap<String, Arc<Mutex<Login>>>>,
 }
 
-/// What is known of a slot's login, in this process.
-#[derive(Default)]
-struct Login {
-    refused: bool,
-    /// Keeps the login alive while workers close and open theirs.
-    anchor: Option<Session>,
+/// The right to call into the library, for as long as it is held.
+pub(super) struct Entered<'a> {
+    pkcs11: &'a Pkcs11,
+    life: RwLockReadGuard<'a, u64>,
 }
 
-/// One slot, found by its label.
-#[derive(Clone)]
-pub(super) struct OpenSlot {
-    pkcs11: Pkcs11,
-    slot: Slot,
-    label: String,
-    login: Arc<Mutex<Login>>,
-    pin: Arc<AuthPin>,
+/// An open session, as long as the library's life lasts.
+pub(super) struct LiveSession {
+    module: Arc<Module>,
+    life: u64,
+    /// `None` only while it is dropped.
+    session: Option<Session>,
+}
+
+/// A session that may be called, for as long as this is held.
+pub(super) struct EnteredSession<'a> {
+    session: &'a Session,
+    _entered: Entered<'a>,
+}
+
+/// What a session may do with the slot's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Use them.
+    Read,
+    /// Make and change them.
+    Write,
 }
 
 impl Module {
@@ -151,112 +79,114 @@ impl Module {
         if let Some(module) = modules.get(&real) {
             return Ok(Arc::clone(module));
         }
-        let pkcs11 = Pkcs11::new(&real)?;
-        match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let module = Arc::new(Self { pkcs11, slots: Mutex::default() });
+        let pkcs11 = Pkcs11::new(&real).map_err(failed)?;
+        initialize(&pkcs11).map_err(failed)?;
+        let module = Arc::new(Self { pkcs11, life: RwLock::new(0), logins: Mutex::default() });
         modules.insert(real, Arc::clone(&module));
         Ok(module)
     }
 
+    /// Enters the library; waits while it is started anew.
+    pub(super) fn enter(&self) -> Entered<'_> {
+        let life = self.life.read().unwrap_or_else(PoisonError::into_inner);
+        Entered { pkcs11: &self.pkcs11, life }
+    }
+
     /// What the library says it is.
-    pub(super) fn description(&self) -> Result<String, OpenError> {
-        let info = self.pkcs11.get_library_info()?;
+    pub(super) fn description(&self) -> Result<String, DeviceError> {
+        let info = self.enter().get_library_info()?;
         let version = info.library_version();
         Ok(format!("{} {version}", info.library_description().trim()))
     }
 
-    /// The one slot of this label, not logged in yet. The PIN is read from its file.
-    pub(super) fn slot(&self, label: &str, pin_file: &Path) -> Result<OpenSlot, OpenError> {
-        let mut found = Vec::new();
-        let mut seen = Vec::new();
-        for slot in self.pkcs11.get_slots_with_initialized_token()? {
-            let info = self.pkcs11.get_token_info(slot)?;
-            if info.label() == label {
-                found.push(slot);
-            }
-            seen.push(info.label().to_owned());
+    /// Starts the library anew if this is still its life `life` and no thread is inside; whether
+    /// another life has begun. Every session of the old life is gone.
+    pub(super) fn restart(&self, life: u64) -> bool {
+        let Ok(mut current) = self.life.try_write() else { return false };
+        if *current != life {
+            return true;
         }
-        let slot = match *found.as_slice() {
-            [slot] => slot,
-            [] => return Err(OpenError::SlotMissing { label: label.to_owned(), seen }),
-            _ => {
-                return Err(OpenError::SlotAmbiguous {
-                    label: label.to_owned(),
-                    count: found.len(),
-                });
-            }
-        };
-        let login = Arc::clone(locked(&self.slots).entry(slot.id()).or_default());
-        let pin = Arc::new(read_pin(pin_file)?);
-        Ok(OpenSlot { pkcs11: self.pkcs11.clone(), slot, label: label.to_owned(), login, pin })
+        tracing::warn!("the PKCS#11 library has lost its slot and is started anew");
+        // It may have ended by itself, or fail to start; the next attempt begins here again.
+        if let Err(error) = self.pkcs11.clone().finalize() {
+            tracing::warn!(%error, "the PKCS#11 library did not end in order");
+        }
+        if let Err(error) = initialize(&self.pkcs11) {
+            tracing::error!(%error, "the PKCS#11 library does not start");
+        }
+        *current = life.saturating_add(1);
+        true
     }
 }
 
-impl OpenSlot {
-    /// The label of the slot.
-    pub(super) fn label(&self) -> &str {
-        &self.label
+impl Entered<'_> {
+    /// Which life of the library this is.
+    pub(super) fn life(&self) -> u64 {
+        *self.life
     }
 
-    /// Logs in for the first time, and refuses a slot that a wrong PIN would lock.
-    pub(super) fn log_in(&self, pin_file: &Path) -> Result<(), OpenError> {
-        let slot = || self.label.clone();
-        let info = self.pkcs11.get_token_info(self.slot)?;
-        if info.user_pin_locked() || info.user_pin_final_try() {
-            return Err(OpenError::PinAtRisk { slot: slot() });
-        }
-        match self.session(Access::Read) {
-            Ok(session) => {
-                locked(&self.login).anchor.get_or_insert(session);
-                Ok(())
-            }
-            Err(DeviceError::PinRefused) => {
-                Err(OpenError::PinRefused { slot: slot(), path: pin_file.to_owned() })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Opens a session that is logged in.
-    pub(super) fn session(&self, access: Access) -> Result<Session, DeviceError> {
+    /// Opens a session, which is not logged in.
+    pub(super) fn open(
+        &self,
+        module: &Arc<Module>,
+        slot: Slot,
+        access: Access,
+    ) -> Result<LiveSession, DeviceError> {
+        // Closing is left to `LiveSession`, which knows whether the handle is still its own.
         let session = match access {
-            Access::Read => self.pkcs11.open_ro_session(self.slot)?,
-            Access::Write => self.pkcs11.open_rw_session(self.slot)?,
+            Access::Read => self.open_ro_session_no_drop(slot)?,
+            Access::Write => self.open_rw_session_no_drop(slot)?,
         };
-        let mut login = locked(&self.login);
-        if login.refused {
-            return Err(DeviceError::PinRefused);
-        }
-        let state = session.get_session_info()?.session_state();
-        if matches!(state, SessionState::RoUser | SessionState::RwUser) {
-            return Ok(session);
-        }
-        match session.login(UserType::User, Some(&self.pin)) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
-            Err(error) if is_refusal(&error) => {
-                login.refused = true;
-                Err(DeviceError::PinRefused)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What the slot can do.
-    pub(super) fn mechanisms(&self) -> Result<Vec<MechanismType>, DeviceError> {
-        Ok(self.pkcs11.get_mechanism_list(self.slot)?)
+        Ok(LiveSession { module: Arc::clone(module), life: self.life(), session: Some(session) })
     }
 }
 
-/// What a session may do with the slot's objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Use them.
-    Read,
-    /// Make and change them.
-    Write,
+impl Deref for Entered<'_> {
+    type Target = Pkcs11;
+
+    fn deref(&self) -> &Pkcs11 {
+        self.pkcs11
+    }
+}
+
+impl LiveSession {
+    /// Enters the library by this session.
+    pub(super) fn enter(&self) -> Result<EnteredSession<'_>, DeviceError> {
+        let entered = self.module.enter();
+        match &self.session {
+            Some(session) if entered.life() == self.life => {
+                Ok(EnteredSession { session, _entered: entered })
+            }
+            Some(_) | None => {
+                Err(DeviceError::Failed("the session ended when the library did".to_owned()))
+            }
+        }
+    }
+
+    /// Whether the session is one of the library's life `life`.
+    pub(super) const fn is_of(&self, life: u64) -> bool {
+        self.life == life
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        // A restart that is under way ends every session, and its own thread must not wait for it.
+        let Ok(life) = self.module.life.try_read() else { return };
+        if let Some(session) = self.session.take().filter(|_| *life == self.life)
+            && let Err(error) = session.close()
+        {
+            tracing::debug!(%error, "a session was gone before it was closed");
+        }
+    }
+}
+
+impl Deref for EnteredSession<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
 }
 
 impl From<Error> for DeviceError {
@@ -275,22 +205,9 @@ impl From<Error> for DeviceError {
                 | Error::NotSupported
         );
         if refused {
-            Self::MechanismRefused(error.to_string())
-        } else {
-            Self::Failed(error.to_string())
+            return Self::MechanismRefused(error.to_string());
         }
-    }
-}
-
-impl From<Error> for OpenError {
-    fn from(error: Error) -> Self {
-        Self::Device { detail: error.to_string() }
-    }
-}
-
-impl From<DeviceError> for OpenError {
-    fn from(error: DeviceError) -> Self {
-        Self::Device { detail: error.to_string() }
+        Self::Failed(error.to_string())
     }
 }
 
@@ -299,31 +216,9 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Pkcs11(
-            RvError::PinIncorrect
-                | RvError::PinInvalid
-                | RvError::PinLenRange
-                | RvError::PinExpired
-                | RvError::PinLocked
-                | RvError::UserPinNotInitialized,
-            _
-        )
-    )
-}
-
-fn read_pin(path: &Path) -> Result<AuthPin, OpenError> {
-    let bytes = private_file::read(path, PIN_BYTES_MIN, PIN_BYTES_MAX)?;
-    let text = std::str::from_utf8(bytes.trim_ascii_end());
-    let text = text.map_err(|_| OpenError::PinMalformed { path: path.to_owned() })?;
-    Ok(AuthPin::from(text))
-}
-
-fn listed(labels: &[String]) -> String {
-    if labels.is_empty() {
-        return "no slot at all".to_owned();
+fn initialize(pkcs11: &Pkcs11) -> Result<(), Error> {
+    match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+        Err(error) => Err(error),
     }
-    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
 }

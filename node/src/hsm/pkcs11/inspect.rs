@@ -9,9 +9,11 @@ use exequatur_federation::jose::Algorithm;
 use super::{
     super::{Purpose, doctor::Check},
     OpenError, PROOF, Pkcs11Config,
-    context::{Module, OpenSlot},
+    context::{Access, Module},
     device::{Device as _, DeviceError},
-    keys, signer,
+    keys,
+    signer::{self, SlotDevice},
+    slot::OpenSlot,
 };
 use crate::clock::Clock;
 
@@ -19,14 +21,18 @@ use crate::clock::Clock;
 const SIGNATURES_MEASURED: u32 = 200;
 
 /// Library, slot and login, one check each, up to the first that fails.
-pub(in super::super) fn reached(config: &Pkcs11Config, checks: &mut Vec<Check>) -> bool {
+pub(in super::super) fn reached(
+    config: &Pkcs11Config,
+    clock: &Arc<dyn Clock>,
+    checks: &mut Vec<Check>,
+) -> bool {
     let loaded = Module::load(&config.module).and_then(|m| Ok((m.description()?, m)));
     let path = config.module.display();
     let Some((_, module)) = checked(checks, "library", loaded, |(d, _)| format!("`{path}`: {d}"))
     else {
         return false;
     };
-    let slot = module.slot(&config.slot, &config.pin_file);
+    let slot = OpenSlot::find(module, &config.slot, &config.pin_file, Arc::clone(clock));
     let found = |_: &OpenSlot| format!("one slot is labelled `{}`", config.slot);
     let Some(slot) = checked(checks, "slot", slot, found) else { return false };
     let login = slot.log_in(&config.pin_file);
@@ -37,6 +43,7 @@ pub(in super::super) fn reached(config: &Pkcs11Config, checks: &mut Vec<Check>) 
 pub(in super::super) fn mechanisms_checked(
     config: &Pkcs11Config,
     algorithms: &[Algorithm],
+    clock: &Arc<dyn Clock>,
     checks: &mut Vec<Check>,
 ) {
     let mut needed = vec![MechanismType::AES_KEY_GEN, MechanismType::AES_GCM];
@@ -45,7 +52,7 @@ pub(in super::super) fn mechanisms_checked(
             needed.push(mechanism);
         }
     }
-    let listed = slot(config).and_then(|slot| Ok(slot.mechanisms()?));
+    let listed = slot(config, clock).and_then(|slot| Ok(slot.mechanisms()?));
     let (ok, detail) = match listed {
         Err(error) => (false, error.to_string()),
         Ok(listed) => match named(needed.iter().filter(|m| !listed.contains(m))) {
@@ -63,14 +70,15 @@ pub(in super::super) fn signs_per_second(
     sessions: u32,
     clock: &Arc<dyn Clock>,
 ) -> Result<f64, OpenError> {
-    let slot = slot(config)?;
+    let slot = slot(config, clock)?;
     let label = keys::label(&config.region, purpose, algorithm);
-    let session = slot.session(super::Access::Read)?;
-    let found = keys::find(&session, slot.label(), &label, algorithm);
+    let session = slot.session(Access::Read)?;
+    let found = keys::find(&*session.enter()?, slot.label(), &label, algorithm);
     let found = found.map_err(|error| OpenError::Device { detail: error.to_string() })?;
     let (key, _) = found.ok_or(DeviceError::KeyAbsent)?;
+    let device = SlotDevice(Arc::new(slot));
     let sign_all = || -> Result<(), DeviceError> {
-        let mut connection = slot.connect()?;
+        let mut connection = device.connect()?;
         let input = signer::input(algorithm, PROOF);
         (0..SIGNATURES_MEASURED).try_for_each(|_| connection.sign(&key, &input).map(drop))
     };
@@ -88,8 +96,9 @@ pub(in super::super) fn signs_per_second(
     Ok(f64::from(sessions.saturating_mul(SIGNATURES_MEASURED)) / elapsed.as_secs_f64())
 }
 
-fn slot(config: &Pkcs11Config) -> Result<OpenSlot, OpenError> {
-    Module::load(&config.module)?.slot(&config.slot, &config.pin_file)
+fn slot(config: &Pkcs11Config, clock: &Arc<dyn Clock>) -> Result<OpenSlot, OpenError> {
+    let module = Module::load(&config.module)?;
+    OpenSlot::find(module, &config.slot, &config.pin_file, Arc::clone(clock))
 }
 
 fn checked<T>(

@@ -14,9 +14,11 @@ mod context;
 mod device;
 mod inspect;
 mod keys;
+mod open_error;
 mod secrets;
 mod session_pool;
 mod signer;
+mod slot;
 
 use std::{
     num::NonZeroU8,
@@ -32,17 +34,18 @@ use exequatur_federation::{
 };
 
 use self::{
-    context::{Access, Module, OpenSlot, locked},
-    device::KeyReference,
+    context::{Access, Module, locked},
+    device::{DeviceError, KeyReference},
     secrets::SealedSecrets,
     session_pool::{PoolSettings, SessionPool},
-    signer::{Machinery, Pkcs11Signer},
+    signer::{Machinery, Pkcs11Signer, SlotDevice},
+    slot::OpenSlot,
 };
 use super::{Health, KeyStore, KeyStoreError, Purpose, Secret32, Signer, checked_secret_name};
 use crate::{clock::Clock, entropy::Entropy};
 
-pub use context::OpenError;
 pub(super) use inspect::{mechanisms_checked, reached, signs_per_second};
+pub use open_error::OpenError;
 
 /// Sessions unless configured: more threads than this bought nothing with SoftHSM on four cores.
 pub const SESSIONS_DEFAULT: NonZeroU8 = NonZeroU8::MIN.saturating_add(3);
@@ -73,7 +76,7 @@ pub struct Pkcs11Config {
 
 /// Keys in one slot of an HSM.
 pub struct Pkcs11KeyStore {
-    slot: OpenSlot,
+    slot: Arc<OpenSlot>,
     region: RegionId,
     secrets: SealedSecrets,
     entropy: Arc<dyn Entropy>,
@@ -92,15 +95,18 @@ impl Pkcs11KeyStore {
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let slot = Module::load(&config.module)?.slot(&config.slot, &config.pin_file)?;
+        let module = Module::load(&config.module)?;
+        let slot = OpenSlot::find(module, &config.slot, &config.pin_file, Arc::clone(&clock))?;
         slot.log_in(&config.pin_file)?;
+        let slot = Arc::new(slot);
         refuse_foreign_keys(&slot, &config.region)?;
         let settings =
             PoolSettings { workers: usize::from(config.sessions.get()), deadline: config.deadline };
-        let pool = SessionPool::start(Arc::new(slot.clone()), Arc::clone(&clock), settings)
-            .map_err(OpenError::Thread)?;
+        let device = Arc::new(SlotDevice(Arc::clone(&slot)));
+        let pool =
+            SessionPool::start(device, Arc::clone(&clock), settings).map_err(OpenError::Thread)?;
         let (region, path) = (config.region, config.secrets_file);
-        let secrets = SealedSecrets { slot: slot.clone(), region: region.clone(), path };
+        let secrets = SealedSecrets { slot: Arc::clone(&slot), region: region.clone(), path };
         let machinery = Arc::new(Machinery { pool, clock, rejected: AtomicU64::new(0) });
         Ok(Self { slot, region, secrets, entropy, machinery, signers: Mutex::default() })
     }
@@ -109,8 +115,16 @@ impl Pkcs11KeyStore {
         keys::label(&self.region, purpose, algorithm)
     }
 
-    fn session(&self, label: &str, access: Access) -> Result<Session, KeyStoreError> {
-        self.slot.session(access).map_err(|error| error.concerning(label, self.slot.label()))
+    /// Does something in a session of its own, about the key of this label.
+    fn in_session<T>(
+        &self,
+        label: &str,
+        access: Access,
+        act: impl FnOnce(&Session) -> Result<T, KeyStoreError>,
+    ) -> Result<T, KeyStoreError> {
+        let concerning = |error: DeviceError| error.concerning(label, self.slot.label());
+        let session = self.slot.session(access).map_err(concerning)?;
+        act(&*session.enter().map_err(concerning)?)
     }
 
     /// The key of this label, proved by a signature.
@@ -123,7 +137,7 @@ impl Pkcs11KeyStore {
         let Some((key, public)) = keys::find(session, self.slot.label(), label, algorithm)? else {
             return Ok(None);
         };
-        let concerning = |error: device::DeviceError| error.concerning(label, self.slot.label());
+        let concerning = |error: DeviceError| error.concerning(label, self.slot.label());
         let handle = keys::find_again(session, &key).map_err(concerning)?;
         let input = signer::input(algorithm, PROOF);
         let proof = keys::sign(session, handle, algorithm, &input).map_err(concerning)?;
@@ -163,8 +177,8 @@ impl KeyStore for Pkcs11KeyStore {
         algorithm: Algorithm,
     ) -> Result<Option<Arc<dyn Signer>>, KeyStoreError> {
         let label = self.label(purpose, algorithm);
-        let session = self.session(&label, Access::Read)?;
-        let found = self.proved(&session, &label, algorithm)?;
+        let found = self
+            .in_session(&label, Access::Read, |session| self.proved(session, &label, algorithm))?;
         Ok(found.map(|(key, public)| self.signer(key, public)))
     }
 
@@ -174,15 +188,16 @@ impl KeyStore for Pkcs11KeyStore {
         algorithm: Algorithm,
     ) -> Result<Arc<dyn Signer>, KeyStoreError> {
         let label = self.label(purpose, algorithm);
-        let session = self.session(&label, Access::Write)?;
-        if keys::find(&session, self.slot.label(), &label, algorithm)?.is_some() {
-            return Err(KeyStoreError::AlreadyExists { key: label });
-        }
-        self.refuse_unsupported(&label, algorithm)?;
-        let concerning = |error: device::DeviceError| error.concerning(&label, self.slot.label());
-        keys::create(&session, &label, algorithm).map_err(concerning)?;
-        let made = self.proved(&session, &label, algorithm)?;
-        let (key, public) = made.ok_or_else(|| concerning(device::DeviceError::KeyAbsent))?;
+        let concerning = |error: DeviceError| error.concerning(&label, self.slot.label());
+        let (key, public) = self.in_session(&label, Access::Write, |session| {
+            if keys::find(session, self.slot.label(), &label, algorithm)?.is_some() {
+                return Err(KeyStoreError::AlreadyExists { key: label.clone() });
+            }
+            self.refuse_unsupported(&label, algorithm)?;
+            keys::create(session, &label, algorithm).map_err(concerning)?;
+            let made = self.proved(session, &label, algorithm)?;
+            made.ok_or_else(|| concerning(DeviceError::KeyAbsent))
+        })?;
         Ok(self.signer(key, public))
     }
 
@@ -200,9 +215,10 @@ impl KeyStore for Pkcs11KeyStore {
         let signers: Vec<_> = locked(&self.signers).clone();
         for signer in signers {
             let KeyReference { label, algorithm, .. } = signer.key();
-            let session = self.session(label, Access::Read)?;
-            let found = self.proved(&session, label, *algorithm)?;
-            let absent = || device::DeviceError::KeyAbsent.concerning(label, self.slot.label());
+            let found = self.in_session(label, Access::Read, |session| {
+                self.proved(session, label, *algorithm)
+            })?;
+            let absent = || DeviceError::KeyAbsent.concerning(label, self.slot.label());
             let (_, public) = found.ok_or_else(absent)?;
             if public != *signer.public_key() {
                 let detail = "another key has its label since it was found";
@@ -224,7 +240,8 @@ impl KeyStore for Pkcs11KeyStore {
 }
 
 fn refuse_foreign_keys(slot: &OpenSlot, region: &RegionId) -> Result<(), OpenError> {
-    match keys::foreign_region(&slot.session(Access::Read)?, region)? {
+    let session = slot.session(Access::Read)?;
+    match keys::foreign_region(&*session.enter()?, region)? {
         None => Ok(()),
         Some(found) => Err(OpenError::ForeignKeys {
             slot: slot.label().to_owned(),

@@ -6,7 +6,7 @@
 //! region's nor another secret's value passes for this one. A wrapping key is made only when the
 //! first secret is.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use cryptoki::{
     mechanism::{Mechanism, aead::GcmParams},
@@ -25,9 +25,10 @@ use super::{
         KeyStoreError, PrivateFileError, Secret32,
         private_file::{self, Replacement},
     },
-    context::{Access, OpenSlot},
+    context::{Access, LiveSession},
     device::DeviceError,
     keys,
+    slot::OpenSlot,
 };
 use crate::entropy::{Entropy, draw};
 
@@ -41,7 +42,7 @@ const STORE_KEY_BYTES: u64 = 32;
 
 /// The secrets of one region.
 pub(super) struct SealedSecrets {
-    pub(super) slot: OpenSlot,
+    pub(super) slot: Arc<OpenSlot>,
     pub(super) region: RegionId,
     pub(super) path: PathBuf,
 }
@@ -66,7 +67,8 @@ impl SealedSecrets {
     pub(super) fn open(&self, name: &str) -> Result<Option<Secret32>, KeyStoreError> {
         let file = self.load()?;
         let Some(sealed) = file.secrets.get(name) else { return Ok(None) };
-        let session = self.session(Access::Read)?;
+        let live = self.session(Access::Read)?;
+        let session = live.enter().map_err(|error| self.failed(error))?;
         let key = self.store_key(&session)?.ok_or_else(|| KeyStoreError::KeyAbsent {
             key: self.label(),
             place: format!("slot `{}`", self.slot.label()),
@@ -85,7 +87,8 @@ impl SealedSecrets {
         if file.secrets.contains_key(name) {
             return Err(KeyStoreError::AlreadyExists { key: name.to_owned() });
         }
-        let session = self.session(Access::Write)?;
+        let live = self.session(Access::Write)?;
+        let session = live.enter().map_err(|error| self.failed(error))?;
         let key = match self.store_key(&session)? {
             Some(key) => key,
             None if file.secrets.is_empty() => self.create_store_key(&session)?,
@@ -180,12 +183,15 @@ impl SealedSecrets {
             Attribute::Decrypt(true),
         ]);
         let made = session.generate_key(&Mechanism::AesKeyGen, &template);
-        made.map_err(|error| DeviceError::from(error).concerning(&self.label(), self.slot.label()))
+        made.map_err(|error| self.failed(error))
     }
 
-    fn session(&self, access: Access) -> Result<Session, KeyStoreError> {
-        let session = self.slot.session(access);
-        session.map_err(|error| error.concerning(&self.label(), self.slot.label()))
+    fn session(&self, access: Access) -> Result<LiveSession, KeyStoreError> {
+        self.slot.session(access).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: impl Into<DeviceError>) -> KeyStoreError {
+        error.into().concerning(&self.label(), self.slot.label())
     }
 
     fn label(&self) -> String {

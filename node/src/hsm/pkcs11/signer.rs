@@ -12,10 +12,11 @@ use exequatur_federation::jose::{Algorithm, KeyId, PublicKey, sha256};
 use super::{
     super::{Outage, SignError, Signer, Signing},
     breaker::Breaker,
-    context::{Access, OpenSlot},
+    context::{Access, LiveSession},
     device::{Connection, Device, DeviceError, Input, KeyReference},
     keys,
     session_pool::SessionPool,
+    slot::OpenSlot,
 };
 use crate::clock::Clock;
 
@@ -112,33 +113,40 @@ pub(super) fn input(algorithm: Algorithm, message: &[u8]) -> Input {
     }
 }
 
-impl Device for OpenSlot {
+/// A slot as the pool sees it.
+pub(super) struct SlotDevice(pub(super) Arc<OpenSlot>);
+
+impl Device for SlotDevice {
     fn connect(&self) -> Result<Box<dyn Connection>, DeviceError> {
-        Ok(Box::new(SlotConnection { session: self.session(Access::Read)?, handles: Vec::new() }))
+        let session = self.0.session(Access::Read)?;
+        Ok(Box::new(SlotConnection { session, handles: Vec::new() }))
     }
 }
 
 /// A session and the handles that are valid in it.
 struct SlotConnection {
-    session: Session,
+    session: LiveSession,
     /// A region has a handful of keys, so a list is searched faster than a tree.
     handles: Vec<([u8; 32], ObjectHandle)>,
 }
 
-impl SlotConnection {
-    fn handle(&mut self, key: &KeyReference) -> Result<ObjectHandle, DeviceError> {
-        if let Some((_, handle)) = self.handles.iter().find(|(id, _)| *id == key.id) {
-            return Ok(*handle);
-        }
-        let handle = keys::find_again(&self.session, key)?;
-        self.handles.push((key.id, handle));
-        Ok(handle)
+impl Connection for SlotConnection {
+    fn sign(&mut self, key: &KeyReference, input: &Input) -> Result<Vec<u8>, DeviceError> {
+        let session = self.session.enter()?;
+        let handle = handle(&session, &mut self.handles, key)?;
+        keys::sign(&session, handle, key.algorithm, input)
     }
 }
 
-impl Connection for SlotConnection {
-    fn sign(&mut self, key: &KeyReference, input: &Input) -> Result<Vec<u8>, DeviceError> {
-        let handle = self.handle(key)?;
-        keys::sign(&self.session, handle, key.algorithm, input)
+fn handle(
+    session: &Session,
+    handles: &mut Vec<([u8; 32], ObjectHandle)>,
+    key: &KeyReference,
+) -> Result<ObjectHandle, DeviceError> {
+    if let Some((_, handle)) = handles.iter().find(|(id, _)| *id == key.id) {
+        return Ok(*handle);
     }
+    let handle = keys::find_again(session, key)?;
+    handles.push((key.id, handle));
+    Ok(handle)
 }
