@@ -16,7 +16,7 @@ test: ## every test; installs what is missing and starts a PostgreSQL of its own
 
 check: ## the read-only gate: format, lints, tidy, documentation, dependencies, scripts
 	.ci/install.sh shellcheck nextest deny
-	cargo verify-fmt
+	cargo fmt --all --check
 	cargo lint
 	cargo tidy
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps

@@ -52,11 +52,12 @@ install_shellcheck() {
     command -v shellcheck >/dev/null || apt_install shellcheck
 }
 
-# An optional tool of the gate, built once into cargo's own bin directory.
+# Built once into cargo's own bin directory. Any version that is there already will do.
 install_cargo_subcommand() {
-    command -v "cargo-$1" >/dev/null && return
-    say "cargo-$1 (a few minutes, once)"
-    cargo install --locked --quiet "cargo-$1"
+    local package=$1@$2
+    command -v "$1" >/dev/null && return
+    say "$package (a few minutes, once)"
+    cargo install --locked --quiet "$package"
 }
 
 # The copy of the requirements beside the packages says what they were installed from.
@@ -81,7 +82,9 @@ for what in "$@"; do
     case $what in
         packages) install_packages ;;
         shellcheck) install_shellcheck ;;
-        nextest | deny | fuzz) install_cargo_subcommand "$what" ;;
+        nextest) install_cargo_subcommand cargo-nextest 0.9.151 ;;
+        deny) install_cargo_subcommand cargo-deny 0.20.2 ;;
+        fuzz) install_cargo_subcommand cargo-fuzz 0.13.2 ;;
         python) install_python ;;
         javascript) install_javascript ;;
         *)

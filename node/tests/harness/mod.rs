@@ -6,7 +6,6 @@ pub(crate) mod certificate;
 pub(crate) mod process;
 pub(crate) mod programs;
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -90,7 +89,7 @@ fn command(directory: &Path, verb: &str) -> Command {
 }
 
 fn federation_file(settings: &Settings<'_>, issuer: &str) -> String {
-    let Settings { upstream_issuer, upstream_audience, .. } = settings;
+    let upstream_audience = settings.upstream_audience;
     format!(
         r#"[federation]
 name = "test"
@@ -102,7 +101,6 @@ issuer       = "{issuer}"
 
 [[upstream]]
 name        = "global"
-issuer      = "{upstream_issuer}"
 audience    = ["{upstream_audience}"]
 home_region = {{ from = "/region", map = {{ eu-central = "eu-central" }}, services = "here" }}
 "#
@@ -179,24 +177,21 @@ grants = []
 }
 
 fn client_table(client: &Client<'_>, settings: &Settings<'_>) -> String {
-    let id = client.id;
-    let mut table = format!(
+    let audience = if client.endpoint_audience { "issuer-or-token-endpoint" } else { "issuer" };
+    format!(
         r#"
 [[client]]
 id           = "{id}"
-auth         = {{ private_key_jwt = "{}/{id}.jwks" }}
+auth         = {{ private_key_jwt = "{here}/{id}.jwks", assertion_audience = "{audience}" }}
 grants       = ["token-exchange"]
-resources    = ["{}"]
+resources    = ["{resource}"]
 upstream_ids = ["gateway"]
 acts_as      = "subject"
 "#,
-        settings.directory.display(),
-        settings.resource,
-    );
-    if client.endpoint_audience {
-        writeln!(table, r#"assertion_audience = "issuer-or-token-endpoint""#).unwrap();
-    }
-    table
+        id = client.id,
+        here = settings.directory.display(),
+        resource = settings.resource,
+    )
 }
 
 fn quoted(names: &[&str]) -> String {
