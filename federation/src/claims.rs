@@ -49,6 +49,12 @@ impl Pointer {
         rest.iter().try_fold(object.get(first)?, |value, member| value.as_object()?.get(member))
     }
 
+    /// The members that it passes through, outermost first.
+    #[must_use]
+    pub fn members(&self) -> &[String] {
+        &self.members
+    }
+
     /// The outermost member that it passes through.
     #[must_use]
     pub fn first_member(&self) -> &str {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod claims;
 pub mod client;
+pub mod config;
 pub mod exchange;
 pub mod introspection;
 pub mod jose;

@@ -335,8 +335,8 @@ fn steps_without_rule(
             continue;
         }
         let inside =
-            |p: &&str| p.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        if let (true, Value::Object(inner)) = (named.iter().any(|p| inside(&p)), value) {
+            |p: &str| p.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if let (true, Value::Object(inner)) = (named.iter().any(|p| inside(p)), value) {
             steps_without_rule(inner, &place, named, steps);
             continue;
         }

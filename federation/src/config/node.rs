@@ -1,0 +1,201 @@
+//! The node's own settings: `[listen]`, `[keys]`, `[store]`, `[audit]`, `[revocation]`, `[limits]`.
+
+use std::net::SocketAddr;
+
+use super::{
+    diagnostic::Report,
+    settings::{
+        AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen, OnStale,
+        Revocation, Store, StoreEngine, Transport,
+    },
+    table::{At, Table},
+};
+use crate::{client::Rate, jose::Algorithm, time::Ttl};
+
+/// Longest time that a region goes on with a stale view.
+const LOCAL_SECONDS_MAX: u32 = 86_400;
+
+/// Reads `[listen]`.
+pub(super) fn listen(root: &Table<'_>, report: &mut Report<'_>) -> Option<Listen> {
+    let table = root.table("listen")?;
+    let public_text = table.text("public");
+    let public = public_text.as_ref().and_then(|t| address(t, report));
+    let mut optional = |key| table.text(key).and_then(|t| address(&t, report));
+    let (mtls, peer, operations) = (optional("mtls"), optional("peer"), optional("operations"));
+    let admin = table.text("admin").and_then(|t| match t.value.strip_prefix("unix:") {
+        Some(path) => Some(AdminAddress::Unix(path.to_owned())),
+        None => address(&t, report).map(AdminAddress::Tcp),
+    });
+    let transport = transport(&table, public, report);
+    Some(Listen {
+        public: public?,
+        transport: transport?,
+        mtls,
+        peer,
+        admin,
+        operations: operations?,
+    })
+}
+
+/// Reads `[keys]`.
+pub(super) fn keys(root: &Table<'_>, report: &mut Report<'_>) -> Option<Keys> {
+    let table = root.table("keys")?;
+    let provider = key_provider(&table, report);
+    let access_token = table.table("access_token")?;
+    let algorithm = access_token.choice("algorithm", &Algorithm::ALL, Algorithm::as_str)?;
+    Some(Keys {
+        provider: provider?,
+        algorithm: algorithm.value,
+        rotate_every: access_token.duration("rotate_every")?.value,
+        overlap: access_token.duration("overlap")?.value,
+    })
+}
+
+/// Reads `[store]`.
+pub(super) fn store(root: &Table<'_>, report: &mut Report<'_>) -> Option<Store> {
+    let table = root.table("store")?;
+    let url = table.text("url")?;
+    let engine = match url.value.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            // `sqlite:///x` and `sqlite:/x` both name the file /x.
+            StoreEngine::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned())
+        }
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+            let user = rest.trim_start_matches('/').split('@').next().unwrap_or_default();
+            if rest.contains('@') && user.contains(':') {
+                let message = "the URL holds a password".to_owned();
+                let hint = "write the password to a file and name it in `password_file`";
+                report.error_hidden(&url.place, message, Some(hint.to_owned()));
+                return None;
+            }
+            StoreEngine::Postgres(url.value)
+        }
+        _ => {
+            let hint = "sqlite:/path/to/file or postgres://user@host/database".to_owned();
+            report.error_hidden(&url.place, "this is no database URL".to_owned(), Some(hint));
+            return None;
+        }
+    };
+    Some(Store { engine, password_file: table.text("password_file").map(|t| t.value) })
+}
+
+/// Reads `[audit]`.
+pub(super) fn audit(root: &Table<'_>) -> Option<Audit> {
+    let table = root.table("audit")?;
+    let export = table.table("export").filter(|t| t.has("to")).and_then(|export| {
+        let both = [ExportFormat::Json, ExportFormat::Ocsf];
+        let format = export.choice("format", &both, |f| match f {
+            ExportFormat::Json => "json",
+            ExportFormat::Ocsf => "ocsf",
+        });
+        Some(AuditExport { to: export.text("to")?.value, format: format?.value })
+    });
+    Some(Audit { keep: table.duration("keep")?.value, export })
+}
+
+/// Reads `[revocation]`.
+pub(super) fn revocation(root: &Table<'_>, report: &mut Report<'_>) -> Option<Revocation> {
+    let table = root.table("revocation")?;
+    let max_staleness = table.duration("max_staleness")?;
+    if max_staleness.value.seconds() == 0 {
+        report.error(&max_staleness.place, "a view is never fresher than 1s", None);
+    }
+    let local_max = table.duration("local_max")?;
+    if local_max.value.seconds() > LOCAL_SECONDS_MAX {
+        report.error(&local_max.place, "a region goes on with a stale view for at most 24h", None);
+    }
+    let on_stale = match table.text("on_stale")?.value.as_str() {
+        "refuse" => OnStale::Refuse,
+        _ => OnStale::Local {
+            stale_ttl: table.duration("stale_ttl")?.value,
+            local_max: local_max.value,
+        },
+    };
+    Some(Revocation { max_staleness: max_staleness.value, on_stale })
+}
+
+/// Reads `[limits]`: quotas and the lifetime of access tokens.
+pub(super) fn limits(root: &Table<'_>, report: &mut Report<'_>) -> Option<(Limits, Ttl)> {
+    let table = root.table("limits")?;
+    let ttl = super::resource::token_ttl(&table.duration("access_token_ttl")?, report)?;
+    let limits = Limits {
+        connections: table.integer("connections")?,
+        requests_in_flight: table.integer("requests_in_flight")?,
+    };
+    Some((limits, ttl))
+}
+
+/// The `rate` of a table; its defaults where it has none.
+pub(super) fn rate(table: &Table<'_>) -> Rate {
+    let part = |key| table.table("rate").and_then(|r| r.integer(key)).unwrap_or(1);
+    Rate { per_second: part("per_second"), burst: part("burst") }
+}
+
+fn address(text: &At<String>, report: &mut Report<'_>) -> Option<SocketAddr> {
+    let address = text.value.parse().ok();
+    if address.is_none() {
+        let message = format!("`{}` is no address and port", text.value);
+        let hint = "as in 127.0.0.1:8443, 0.0.0.0:8443 or [::]:8443";
+        report.error(&text.place, message, Some(hint.to_owned()));
+    }
+    address
+}
+
+fn transport(
+    table: &Table<'_>,
+    public: Option<SocketAddr>,
+    report: &mut Report<'_>,
+) -> Option<Transport> {
+    let plain = table.flag("plain_http");
+    if plain && table.has("tls") {
+        let message = "`plain_http` and `tls` exclude each other";
+        report.error(&table.place_of("plain_http"), message, None);
+        return None;
+    }
+    if plain {
+        if public.is_some_and(|a| !a.ip().is_loopback()) {
+            let message = "plain HTTP is served on loopback only";
+            let hint = "write public = \"127.0.0.1:8443\", or give a certificate in `tls`";
+            report.error(&table.place_of("plain_http"), message, Some(hint.to_owned()));
+        }
+        return Some(Transport::PlainHttp);
+    }
+    if !table.has("tls") {
+        let message = "the public endpoints have no certificate";
+        let hint = "write tls = { certificate = \"…\", private_key = \"…\" } under [listen], or \
+                    plain_http = true for development on loopback";
+        report.error(&table.place, message, Some(hint.to_owned()));
+        return None;
+    }
+    let tls = table.table("tls")?;
+    Some(Transport::Tls {
+        certificate: tls.text("certificate")?.value,
+        private_key: tls.text("private_key")?.value,
+    })
+}
+
+fn key_provider(table: &Table<'_>, report: &mut Report<'_>) -> Option<KeyProvider> {
+    let provider = table.text("provider")?;
+    let other = if provider.value == "pkcs11" { "software" } else { "pkcs11" };
+    if table.has(other) {
+        let message = format!("`{other}` is set, but the provider is `{}`", provider.value);
+        let hint = "one never falls back to the other: remove what is not used".to_owned();
+        report.error(&table.place_of(other), message, Some(hint));
+    }
+    if !table.has(&provider.value) {
+        let message = format!("`{}` is missing: it says where the keys are", provider.value);
+        report.error(&provider.place, message, None);
+        return None;
+    }
+    let own = table.table(&provider.value)?;
+    let text = |key| own.text(key).map(|t| t.value);
+    if provider.value == "pkcs11" {
+        return Some(KeyProvider::Pkcs11 {
+            module: text("module")?,
+            slot: text("slot")?,
+            pin_file: text("pin_file")?,
+            sessions: own.integer("sessions")?,
+        });
+    }
+    Some(KeyProvider::Software { file: text("file")?, passphrase_file: text("passphrase_file")? })
+}
