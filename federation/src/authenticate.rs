@@ -19,6 +19,9 @@ use crate::{
     trust::{TimeFault, check_times},
 };
 
+/// Characters of a client secret: letters and digits, drawn at random, which makes 256 bits. A
+/// secret of another form never authenticates, so a weak one cannot be registered by its hash.
+pub const SECRET_CHARS: usize = 43;
 /// Longest life of a client assertion; each is used at once.
 const ASSERTION_LIFETIME_MAX: Ttl = Ttl::from_seconds(300);
 /// How far a client's clock may be ahead (FAPI 2.0 asks to accept 10 s and to refuse 60 s).
@@ -133,10 +136,11 @@ fn by_secret<'law>(
         Some(ClientAuth::Secret { hashes, post }) => (hashes.as_slice(), *post || !in_body),
         Some(ClientAuth::PrivateKeyJwt { .. }) | None => ([NO_SECRET].as_slice(), false),
     };
+    let strong = secret.len() == SECRET_CHARS && secret.bytes().all(|b| b.is_ascii_alphanumeric());
     // Every hash is compared, whichever matches first.
     let matches = hashes.iter().filter(|hash| hash.matches(secret)).count();
     match client {
-        Some(client) if method_fits && matches > 0 => {
+        Some(client) if method_fits && strong && matches > 0 => {
             Ok(AuthenticatedClient { client, replay: None })
         }
         _ => Err(refusal::CLIENT_AUTHENTICATION_FAILED),

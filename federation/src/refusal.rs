@@ -131,6 +131,12 @@ catalogue! {
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported", 415 InvalidRequest,
         "The content type or encoding of the request is not supported.",
         "Send `Content-Type: application/x-www-form-urlencoded` without a content encoding.";
+    BODY_TOO_LARGE = "body_too_large", 413 InvalidRequest,
+        "The request body is too large.",
+        "Send at most 64 KiB; a token has at most 16 KiB.";
+    BODY_TOO_SLOW = "body_too_slow", 408 InvalidRequest,
+        "The request body did not arrive in time.",
+        "Send the whole request at once.";
     PARAMETER_IN_QUERY = "parameter_in_query", 400 InvalidRequest,
         "Parameters stand in the URL.",
         "Send every parameter in the body: URLs are logged on their way.";

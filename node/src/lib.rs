@@ -2,13 +2,17 @@
 //! replies. Rules live in `exequatur_federation`; this crate does the reading and writing.
 
 pub mod audit;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod demo;
 pub mod entropy;
 pub mod facade;
 pub mod hsm;
+pub mod issuer;
 pub mod net;
+pub mod node;
+pub mod revocation;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -77,6 +77,13 @@ pub enum Event {
         /// The reason.
         error_id: &'static str,
     },
+    /// A client proved who it is by a single-use assertion, and nothing else was recorded.
+    ClientAuthenticated {
+        /// The client.
+        client: ClientId,
+        /// The endpoint.
+        endpoint: &'static str,
+    },
     /// Requests were refused before a client was known. One record a reason and ten seconds.
     RefusedUnauthenticated {
         /// The reason.
@@ -101,11 +108,6 @@ pub enum Event {
         law_sha256: String,
         /// The signing key.
         kid: KeyId,
-    },
-    /// The law of the region was replaced by a new one.
-    LawChanged {
-        /// SHA-256 of the new law, in base64url.
-        law_sha256: String,
     },
 }
 
@@ -170,6 +172,12 @@ impl AuditRecord {
     ) -> Self {
         let event = Event::Refused { client: client.clone(), endpoint, error_id: id.as_str() };
         Self::new(at, Some(request_id.to_owned()), event)
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub const fn at(&self) -> UnixTime {
+        self.record.at
     }
 
     /// The public part as JSON.

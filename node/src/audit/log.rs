@@ -2,7 +2,11 @@
 
 use std::{ops::Deref, time::Duration};
 
-use exequatur_federation::{audit::Frontier, time::UnixTime};
+use exequatur_federation::{
+    audit::{AuditRecord, Frontier},
+    authenticate, revocation,
+    time::UnixTime,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -32,6 +36,40 @@ pub struct AuditItem {
     pub replays: Vec<Replay>,
     /// What this request revokes.
     pub revocations: Vec<Revocation>,
+}
+
+impl AuditItem {
+    /// The item of a record that uses up nothing and revokes nothing.
+    ///
+    /// # Errors
+    /// The record cannot be written as JSON.
+    pub fn of(record: &AuditRecord) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            record: record.to_json()?,
+            personal: record.personal_to_json()?,
+            recorded_at: record.at(),
+            replays: Vec::new(),
+            revocations: Vec::new(),
+        })
+    }
+
+    /// The same item, which also uses up what may be used once.
+    #[must_use]
+    pub fn once(mut self, used: authenticate::Replay) -> Self {
+        self.replays.push(Replay { key: used.key, expires_at: used.expires });
+        self
+    }
+
+    /// The same item, which also revokes a token.
+    #[must_use]
+    pub fn revoking(mut self, revoked: revocation::Revocation) -> Self {
+        self.revocations.push(Revocation {
+            list_id: revoked.status.list.bits(),
+            index: revoked.status.index,
+            expires_at: revoked.expires,
+        });
+        self
+    }
 }
 
 /// Where a record stands.

@@ -1,1 +1,132 @@
 //! The command line: arguments become calls, one file a noun.
+//!
+//! Exit codes: 0 done, 1 local error, 2 remote error, 3 refused by policy, 4 degraded. Secrets come
+//! from files, never from arguments.
+
+// mod audit;
+mod client;
+// mod config;
+// mod demo;
+mod explain;
+pub mod files;
+// mod hsm;
+mod init;
+mod init_region;
+mod manual;
+mod output;
+mod run;
+mod token;
+// mod try_token;
+
+use std::{fmt, io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::causes::with_causes;
+
+pub use files::Files;
+pub use output::{Format, Output};
+
+/// Gives global identity claims force in a region, under that region's law.
+#[derive(Debug, Parser)]
+#[command(name = "exequatur", version, max_term_width = 100)]
+pub struct Cli {
+    /// How results are written to standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make credentials for clients.
+    #[command(subcommand)]
+    Client(client::Client),
+    /// Write the completions of a shell to standard output.
+    Completions(manual::Completions),
+    /// Explain an error id.
+    Explain(explain::Explain),
+    /// Make the keys, secrets and database of a region, or a region file.
+    Init(init::Init),
+    /// Write the man pages to a directory.
+    Man(manual::Man),
+    /// Run the region's node.
+    Run(run::Run),
+    /// Read and verify tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+/// How a command failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Something here is wrong: arguments, files, keys, database.
+    Local = 1,
+    /// Something elsewhere is wrong: an issuer, a region.
+    Remote = 2,
+    /// The law says no.
+    Refused = 3,
+    /// It works, but not as it should.
+    Degraded = 4,
+}
+
+/// Why a command failed: for the person who typed it.
+#[derive(Debug)]
+pub struct CliError {
+    exit: Exit,
+    message: String,
+}
+
+impl CliError {
+    /// A failure with its text: what, where, and the way out.
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+
+    /// A failure of something here, with everything that caused it.
+    pub fn local(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(Exit::Local, with_causes(error))
+    }
+
+    /// A failure of something elsewhere, with everything that caused it.
+    pub fn remote(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(Exit::Remote, with_causes(error))
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    /// Only for writing to standard output; everything else names its file.
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Local, format_args!("standard output cannot be written: {error}"))
+    }
+}
+
+/// Runs the command that the arguments name. Results go to `out`, errors to `err`.
+pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let cli = Cli::parse();
+    let mut output = Output::new(cli.output, out);
+    let result = match cli.command {
+        Command::Client(command) => command.run(&mut output),
+        Command::Completions(command) => command.run(&mut output),
+        Command::Explain(command) => command.run(&mut output),
+        Command::Init(command) => command.run(&mut output),
+        Command::Man(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Token(command) => command.run(&mut output),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing more can be done if standard error is closed.
+            let _unwritten = writeln!(err, "error: {error}").is_err();
+            ExitCode::from(error.exit as u8)
+        }
+    }
+}

@@ -1,5 +1,74 @@
-//! OAuth over HTTP: parses requests, gathers facts, renders answers. It holds no rule and no key.
+//! OAuth over HTTP: parses requests, gathers facts, lets the federation crate decide, has the
+//! decision recorded and carried out, renders the answer. It holds no rule, no key and no SQL.
+//!
+//! One pipeline serves the three endpoints, so that none can forget a shared step: read the form,
+//! authenticate the client, keep its rate, then what the endpoint does.
 
+mod cache;
+mod credentials;
+pub mod form;
+mod introspect;
+mod metadata;
+mod pipeline;
 pub mod rate;
+mod refusal;
 pub mod request_id;
+mod revoke;
+mod router;
 pub mod stack;
+mod token;
+
+use std::sync::Arc;
+
+use exequatur_federation::{
+    law::Law, subject::PairwiseKey, token::RegionalToken, verified::VerifiedToken,
+};
+
+use crate::{
+    audit::{AuditLog, CountedRefusals},
+    clock::Clock,
+    entropy::Entropy,
+    issuer::Issuer,
+    revocation::{SharedView, StatusIndexes},
+    telemetry::metrics::Metrics,
+    upstream::IssuerKeys,
+};
+
+pub use cache::TokenCache;
+pub use metadata::{Documents, DocumentsError};
+pub use rate::ClientRateLimiter;
+pub use router::{router, unserved};
+
+/// Everything that the endpoints of a region work with.
+pub struct Facade {
+    /// The region's law.
+    pub law: Arc<Law>,
+    /// Signs tokens and answers.
+    pub issuer: Issuer,
+    /// Where everything is recorded first.
+    pub audit: AuditLog,
+    /// Refusals of strangers, recorded as counts.
+    pub counted: Arc<CountedRefusals>,
+    /// Keys of global issuers.
+    pub keys: Arc<IssuerKeys>,
+    /// The key for pseudonyms.
+    pub pairwise: PairwiseKey,
+    /// What is revoked.
+    pub revocations: Arc<SharedView>,
+    /// Places in status lists for new tokens.
+    pub indexes: Arc<StatusIndexes>,
+    /// Global tokens that were verified before.
+    pub subjects: TokenCache<VerifiedToken>,
+    /// Tokens of this region that were verified before.
+    pub tokens: TokenCache<RegionalToken>,
+    /// Requests that each client may make.
+    pub rates: ClientRateLimiter,
+    /// Documents that anyone may read.
+    pub documents: Documents,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}

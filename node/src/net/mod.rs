@@ -16,3 +16,6 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+
+pub use body::{BodyError, read_body};
+pub use target::authority;

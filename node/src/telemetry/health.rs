@@ -15,14 +15,14 @@ const NOT_YET_REPORTED: &str = "has not reported yet";
 /// The node's conditions. A node is ready when all of them hold; with none it is not.
 #[derive(Debug, Default)]
 pub struct Health {
-    conditions: Arc<RwLock<BTreeMap<&'static str, Reason>>>,
+    conditions: Arc<RwLock<BTreeMap<&'static str, State>>>,
 }
 
 /// The handle by which one part of the node reports its condition.
 #[derive(Clone, Debug)]
 pub struct Condition {
     name: &'static str,
-    conditions: Arc<RwLock<BTreeMap<&'static str, Reason>>>,
+    conditions: Arc<RwLock<BTreeMap<&'static str, State>>>,
 }
 
 /// What `/readyz` answers.
@@ -41,13 +41,20 @@ pub struct ConditionState {
     pub name: &'static str,
     /// Whether it holds.
     pub ready: bool,
-    /// Why not; operators' text, without personal data.
+    /// Why not, or what is amiss although it holds; operators' text, without personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Reason,
 }
 
-/// `None` while the condition holds.
+/// `None` while nothing is amiss.
 type Reason = Option<Cow<'static, str>>;
+
+/// Whether a condition holds, and what is amiss.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    ready: bool,
+    reason: Reason,
+}
 
 impl Health {
     /// A registry without conditions.
@@ -70,10 +77,10 @@ impl Health {
         let conditions = self.conditions.read().unwrap_or_else(PoisonError::into_inner);
         let conditions: Vec<_> = conditions
             .iter()
-            .map(|(name, reason)| ConditionState {
+            .map(|(name, state)| ConditionState {
                 name,
-                ready: reason.is_none(),
-                reason: reason.clone(),
+                ready: state.ready,
+                reason: state.reason.clone(),
             })
             .collect();
         Readiness {
@@ -86,26 +93,31 @@ impl Health {
 impl Condition {
     /// The condition holds.
     pub fn ready(&self) {
-        self.report(None);
+        self.report(State { ready: true, reason: None });
+    }
+
+    /// The condition holds, but `reason` deserves an operator's look.
+    pub fn degraded(&self, reason: impl Into<Cow<'static, str>>) {
+        self.report(State { ready: true, reason: Some(reason.into()) });
     }
 
     /// The condition does not hold, because of `reason`.
     pub fn not_ready(&self, reason: impl Into<Cow<'static, str>>) {
-        self.report(Some(reason.into()));
+        self.report(State { ready: false, reason: Some(reason.into()) });
     }
 
-    fn report(&self, reason: Reason) {
+    fn report(&self, state: State) {
         let mut conditions = self.conditions.write().unwrap_or_else(PoisonError::into_inner);
-        if conditions.get(self.name) == Some(&reason) {
+        if conditions.get(self.name) == Some(&state) {
             return;
         }
-        match &reason {
-            None => tracing::info!(condition = self.name, "condition holds"),
-            Some(reason) => {
-                tracing::warn!(condition = self.name, %reason, "condition does not hold");
-            }
+        let condition = self.name;
+        match (&state.reason, state.ready) {
+            (None, _) => tracing::info!(condition, "condition holds"),
+            (Some(reason), true) => tracing::warn!(condition, %reason, "condition holds, degraded"),
+            (Some(reason), false) => tracing::warn!(condition, %reason, "condition does not hold"),
         }
-        conditions.insert(self.name, reason);
+        conditions.insert(self.name, state);
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::{
 use tower::{Service, ServiceExt as _};
 
 use super::{RemoteUrl, url::shown};
+use crate::causes::with_causes;
 
 /// Most bytes that are read ahead of parsing, and so the largest head of an answer.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -215,15 +216,7 @@ fn interrupted(error: &hyper::Error) -> FetchError {
     FetchError::Interrupted { reason: chain(error) }
 }
 
-/// An error with its causes, for a connector's error alone says only "client error (Connect)".
+/// With its causes, for a connector's error alone says only "client error (Connect)".
 fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    // An `io::Error` shows the text of what it wraps and names it as its cause as well.
-    texts.dedup();
-    shown(&texts.join(": "))
+    shown(&with_causes(error))
 }

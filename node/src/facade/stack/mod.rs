@@ -134,7 +134,9 @@ where
 
 /// Lets scripts of any web origin read the answers of `documents`. For public documents only:
 /// key sets, metadata and status lists. `documents` must have a route.
-pub fn readable_from_any_origin(documents: Router) -> Router {
+pub fn readable_from_any_origin<S: Clone + Send + Sync + 'static>(
+    documents: Router<S>,
+) -> Router<S> {
     let any = HeaderValue::from_static("*");
     let name = header::ACCESS_CONTROL_ALLOW_ORIGIN;
     // Not `layer`, which would open the fallback that the merged router inherits.

@@ -76,7 +76,9 @@ impl RequestMeters {
 }
 
 impl Endpoint {
-    const fn name(self) -> &'static str {
+    /// The endpoint's name in metrics and records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Introspect => "introspect",

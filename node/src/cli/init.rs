@@ -1,0 +1,81 @@
+//! `exequatur init`: makes the keys, secrets and database that `run` refuses to start without.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{
+    CliError, Files, Output,
+    init_region::Region,
+    run::{runtime, system_seams},
+};
+use crate::{
+    node::{initialise_key_store, location, log_binding},
+    store::OpenError,
+};
+
+/// Make the keys, secrets and database of a region, or a region file.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Init {
+    #[command(flatten)]
+    files: Files,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Write a commented region file for a global issuer.
+    Region(Region),
+}
+
+#[derive(Serialize)]
+struct Made {
+    region: String,
+    keys: Vec<String>,
+    database: bool,
+    directory: PathBuf,
+}
+
+impl Init {
+    pub(super) fn run(&self, output: &mut Output<'_>) -> Result<(), CliError> {
+        match &self.what {
+            Some(What::Region(region)) => region.run(output),
+            None => self.parts(output),
+        }
+    }
+
+    /// Everything that is missing is made, what exists is left alone: `init` may be run again.
+    fn parts(&self, output: &mut Output<'_>) -> Result<(), CliError> {
+        let configured = self.files.load()?;
+        let (law, settings) = (&configured.compiled.law, &configured.compiled.settings);
+        let directory = &configured.directory;
+        let seams = system_seams();
+        let keys = initialise_key_store(&law.region, settings, directory, &seams)
+            .map_err(|e| CliError::local(&e))?;
+        let place = location(settings, directory);
+        let created = runtime()?.block_on(crate::store::create(&place, &log_binding(&law.region)));
+        let database = match created {
+            Ok(()) => true,
+            Err(OpenError::Exists { .. }) => false,
+            Err(error) => return Err(CliError::local(&error)),
+        };
+        let made =
+            Made { region: law.region.to_string(), keys, database, directory: directory.clone() };
+        output.result(&made, |out| {
+            for key in &made.keys {
+                writeln!(out, "made {key}")?;
+            }
+            if made.database {
+                writeln!(out, "made the database")?;
+            }
+            if made.keys.is_empty() && !made.database {
+                writeln!(out, "nothing was missing")?;
+            }
+            writeln!(out, "region `{}` is ready for `exequatur run`", made.region)
+        })?;
+        Ok(())
+    }
+}

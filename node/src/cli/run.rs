@@ -1,0 +1,90 @@
+//! `exequatur run`: the node.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{CliError, Exit, Files};
+use crate::{
+    clock::SystemClock,
+    entropy::SystemEntropy,
+    node::{Node, Seams},
+    telemetry::logs::{LogFormat, install},
+};
+
+/// Run the region's node.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    files: Files,
+    /// Form of the log on standard error.
+    #[arg(long, value_enum, default_value_t = Log::Text)]
+    log: Log,
+    /// Least severity that is logged: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: LevelFilter,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Log {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Run {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let format = match self.log {
+            Log::Json => LogFormat::Json,
+            Log::Text => LogFormat::Text,
+        };
+        install(format, self.log_level).map_err(|e| CliError::local(&e))?;
+        let configured = self.files.load()?;
+        for warning in &configured.compiled.warnings {
+            tracing::warn!("{warning}");
+        }
+        let seams = system_seams();
+        runtime()?.block_on(async {
+            let node = Node::start(configured, seams).await.map_err(|e| CliError::local(&e))?;
+            tracing::info!(
+                public = %node.public_address(),
+                operations = %node.operations_address(),
+                "serving"
+            );
+            let stop = told_to_stop()?;
+            node.serve(stop).await.map_err(|e| CliError::local(&e))
+        })
+    }
+}
+
+/// The machine's clock and randomness.
+pub(super) fn system_seams() -> Seams {
+    Seams { clock: Arc::new(SystemClock::start()), entropy: Arc::new(SystemEntropy::default()) }
+}
+
+/// The runtime that commands run on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::new(Exit::Local, format_args!("no runtime: {e}")))
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send, CliError> {
+    let listen = |kind| {
+        signal(kind).map_err(|e| CliError::new(Exit::Local, format_args!("no signals: {e}")))
+    };
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,70 @@
+//! `POST /introspect` (RFC 7662) and its signed answers (RFC 9701).
+
+use std::sync::Arc;
+
+use exequatur_federation::{
+    authenticate::AuthenticatedClient,
+    introspection::introspect,
+    jose::{UnverifiedJws, sha256},
+    refusal,
+    token::RegionalToken,
+};
+use http::{HeaderMap, header::ACCEPT};
+
+use super::{
+    Facade,
+    form::Form,
+    pipeline::{Answer, Call, Refused},
+};
+
+/// Media type of a signed answer (RFC 9701 section 4).
+const SIGNED: &str = "application/token-introspection+jwt";
+
+pub(super) async fn answer(
+    call: &Call<'_>,
+    client: &AuthenticatedClient<'_>,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Answer, Refused> {
+    // A wrong hint must not matter (RFC 7662 section 2.1): it is not even read.
+    let text = form.required("token")?;
+    call.save_replay(client).await?;
+    let facade = call.facade;
+    let token = find(facade, text);
+    let view = facade.revocations.current();
+    let answer = introspect(call.law(), client, token.as_deref(), &view, call.now);
+    drop(view);
+    if !wants_signed(headers) {
+        let body = serde_json::to_vec(answer.members()).map_err(|_| refusal::INTERNAL_FAULT)?;
+        return Ok(Answer::Json(body));
+    }
+    let caller = client.client().id.as_str();
+    match facade.issuer.sign_introspection(call.law(), (caller, &answer), call.now).await {
+        Ok(signed) => Ok(Answer::Typed(SIGNED, signed.as_str().to_owned())),
+        Err(error) => {
+            tracing::warn!(%error, "an introspection answer could not be signed");
+            Err(refusal::SIGNING_UNAVAILABLE.into())
+        }
+    }
+}
+
+/// A token of this region whose signature verifies, now or before.
+pub(super) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
+    let digest = sha256(text.as_bytes());
+    if let Some(known) = facade.tokens.find(&digest) {
+        return Some(known);
+    }
+    let jws = UnverifiedJws::parse(text).ok()?;
+    let published = facade.issuer.published();
+    let token = Arc::new(RegionalToken::verify(&jws, published, &facade.law.issuer)?);
+    facade.tokens.keep(digest, Arc::clone(&token));
+    Some(token)
+}
+
+fn wants_signed(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|list| list.split(','));
+    ranges.any(|range| {
+        range.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(SIGNED))
+    })
+}

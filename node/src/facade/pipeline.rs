@@ -1,0 +1,235 @@
+//! The steps that every OAuth endpoint shares, in their only order: read the form, authenticate
+//! the client, keep its rate, do what the endpoint does, record a refusal, render.
+
+use std::time::Duration;
+
+use axum::{
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use exequatur_federation::{
+    audit::{AuditRecord, Event},
+    authenticate::{AuthenticatedClient, authenticate},
+    law::Law,
+    refusal::{self, Refusal, RefusalId},
+    time::UnixTime,
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use super::{
+    Facade, credentials, form::Form, introspect, rate::RetryAfter, refusal::render,
+    request_id::RequestId, revoke, token,
+};
+use crate::{
+    audit::{AuditItem, RecordError},
+    net::{BodyError, read_body},
+    telemetry::metrics::Endpoint,
+};
+
+/// One request on its way through the pipeline.
+pub(super) struct Call<'f> {
+    /// The region.
+    pub(super) facade: &'f Facade,
+    /// Where the request came in.
+    pub(super) endpoint: Endpoint,
+    /// Random; leads the operator from an answer to its record.
+    pub(super) request_id: String,
+    /// The time of the decision.
+    pub(super) now: UnixTime,
+    started: Duration,
+}
+
+/// A request that is not granted.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) retry_after_seconds: Option<u32>,
+}
+
+impl Refused {
+    fn after(id: RefusalId, wait: RetryAfter) -> Self {
+        let seconds = u32::try_from(wait.seconds).unwrap_or(u32::MAX);
+        Self { refusal: id.into(), retry_after_seconds: Some(seconds) }
+    }
+}
+
+impl From<RefusalId> for Refused {
+    fn from(id: RefusalId) -> Self {
+        Refusal::from(id).into()
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, retry_after_seconds: None }
+    }
+}
+
+/// What an endpoint answers when it grants.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// 200 without a body.
+    Empty,
+    /// 200 with JSON.
+    Json(Vec<u8>),
+    /// 200 with a body of another media type.
+    Typed(&'static str, String),
+}
+
+/// Serves one request to an OAuth endpoint.
+pub(super) async fn serve(facade: &Facade, endpoint: Endpoint, request: Request) -> Response {
+    let call = Call::begin(facade, endpoint, &request);
+    let outcome = call.run(request).await;
+    let refused = outcome.as_ref().err().map(|refused| refused.refusal.id.as_str());
+    let response = match outcome {
+        Ok(answer) => answer.into_response(),
+        Err(Refused { refusal, retry_after_seconds }) => {
+            render(&facade.law.issuer, &refusal, &call.request_id, retry_after_seconds)
+        }
+    };
+    let took = facade.clock.monotonic().saturating_sub(call.started);
+    facade.metrics.requests.answered(endpoint, refused, took);
+    response
+}
+
+impl<'f> Call<'f> {
+    fn begin(facade: &'f Facade, endpoint: Endpoint, request: &Request) -> Self {
+        Self {
+            facade,
+            endpoint,
+            request_id: request.extensions().get().map(RequestId::to_string).unwrap_or_default(),
+            now: facade.clock.now(),
+            started: facade.clock.monotonic(),
+        }
+    }
+
+    /// The region's law.
+    pub(super) fn law(&self) -> &'f Law {
+        &self.facade.law
+    }
+
+    async fn run(&self, request: Request) -> Result<Answer, Refused> {
+        let (headers, form, client) = match self.admit(request).await {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                self.facade.counted.count(refused.refusal.id.as_str(), self.now);
+                return Err(refused);
+            }
+        };
+        let outcome = match self.facade.rates.check(client.client().id.as_str()) {
+            Err(wait) => Err(Refused::after(refusal::RATE_LIMITED, wait)),
+            Ok(()) => match self.endpoint {
+                Endpoint::Token => token::answer(self, &client, &form).await,
+                Endpoint::Introspect => introspect::answer(self, &client, &headers, &form).await,
+                Endpoint::Revoke => revoke::answer(self, &client, &form).await,
+                Endpoint::Document | Endpoint::Unrouted => Err(refusal::NOT_FOUND.into()),
+            },
+        };
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(refused) => Err(self.record_refusal(&client, refused).await),
+        }
+    }
+
+    async fn admit(
+        &self,
+        request: Request,
+    ) -> Result<(HeaderMap, Form, AuthenticatedClient<'f>), Refused> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.query().is_some() {
+            return Err(refusal::PARAMETER_IN_QUERY.into());
+        }
+        let body = read_body(body).await.map_err(|error| match error {
+            BodyError::TooLong { .. } => refusal::BODY_TOO_LARGE,
+            BodyError::TooSlow { .. } => refusal::BODY_TOO_SLOW,
+            BodyError::Broken(_) => refusal::REQUEST_MALFORMED,
+        })?;
+        let form = Form::parse(&parts.headers, &body)?;
+        let credentials = credentials::collect(&parts.headers, &form)?;
+        let client = authenticate(self.law(), &credentials, self.now)
+            .map_err(|id| self.unauthenticated(id))?;
+        Ok((parts.headers, form, client))
+    }
+
+    /// RFC 9701 section 4 wants 400 where no credentials came, RFC 6749 section 5.2 wants 401.
+    fn unauthenticated(&self, id: RefusalId) -> RefusalId {
+        let introspects = self.endpoint == Endpoint::Introspect;
+        if introspects && id == refusal::CLIENT_AUTHENTICATION_MISSING {
+            refusal::INTROSPECTION_UNAUTHENTICATED
+        } else {
+            id
+        }
+    }
+
+    /// Makes sure that a client assertion was not used before, where nothing else is recorded.
+    pub(super) async fn save_replay(
+        &self,
+        client: &AuthenticatedClient<'_>,
+    ) -> Result<(), Refused> {
+        let Some(replay) = client.replay() else { return Ok(()) };
+        let event = Event::ClientAuthenticated {
+            client: client.client().id.clone(),
+            endpoint: self.endpoint.name(),
+        };
+        let record = AuditRecord::new(self.now, Some(self.request_id.clone()), event);
+        let item = AuditItem::of(&record).map_err(|_| refusal::INTERNAL_FAULT)?;
+        self.facade.audit.record(item.once(replay)).await.map_err(unrecorded)?;
+        Ok(())
+    }
+
+    /// One record for each refusal of a known client; without it the answer is another refusal.
+    async fn record_refusal(&self, client: &AuthenticatedClient<'_>, refused: Refused) -> Refused {
+        let id = refused.refusal.id;
+        // The log is what is missing: there is nothing to write to.
+        if id == refusal::AUDIT_UNAVAILABLE {
+            return refused;
+        }
+        let whom = (&client.client().id, self.endpoint.name());
+        let record = AuditRecord::of_refusal(self.now, &self.request_id, whom, id);
+        let Ok(item) = AuditItem::of(&record) else {
+            return refusal::INTERNAL_FAULT.into();
+        };
+        // A replayed assertion is burnt already; any other is burnt by its first use.
+        let item = match client.replay() {
+            Some(replay) if id != refusal::CLIENT_ASSERTION_REPLAYED => item.once(replay),
+            _ => item,
+        };
+        match self.facade.audit.record(item).await {
+            Ok(_) => refused,
+            Err(RecordError::Replayed) => refusal::CLIENT_ASSERTION_REPLAYED.into(),
+            Err(error) => unrecorded(error),
+        }
+    }
+}
+
+/// The refusal that goes with a record that could not be made durable.
+pub(super) fn unrecorded(error: RecordError) -> Refused {
+    match error {
+        RecordError::Replayed => refusal::CLIENT_ASSERTION_REPLAYED.into(),
+        _ => {
+            tracing::warn!(%error, "nothing is issued: the audit log cannot be written");
+            refusal::AUDIT_UNAVAILABLE.into()
+        }
+    }
+}
+
+impl Answer {
+    fn into_response(self) -> Response {
+        let (media, body) = match self {
+            Self::Empty => return no_store(StatusCode::OK.into_response()),
+            Self::Json(body) => ("application/json", body.into()),
+            Self::Typed(media, body) => (media, axum::body::Body::from(body)),
+        };
+        let mut response = Response::new(body);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        no_store(response)
+    }
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,132 @@
+//! The only holder of the signers of tokens and answers.
+//!
+//! A token is signed only for a [`Recorded`] authorization, and only a durable write makes one:
+//! issuing without a record does not compile.
+
+use std::sync::Arc;
+
+use exequatur_federation::{
+    exchange::Authorization,
+    introspection::Introspection,
+    jose::{Algorithm, JwkSet, KeyId, SignedToken, SigningInput},
+    law::Law,
+    oauth::TYP_INTROSPECTION,
+    time::UnixTime,
+};
+
+use crate::{
+    audit::Recorded,
+    hsm::{SignError, Signer},
+};
+
+/// Signs access tokens and introspection answers.
+pub struct Issuer {
+    access_token: Arc<dyn Signer>,
+    response: Arc<dyn Signer>,
+    published: JwkSet,
+}
+
+/// Why nothing was signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssueError {
+    /// The authorization is for a key that is not the one that signs now.
+    #[error("the token was recorded for key {expected}, and key {got} signs")]
+    KeyChanged {
+        /// The key of the record.
+        expected: KeyId,
+        /// The key that signs.
+        got: KeyId,
+    },
+    /// The payload could not be written.
+    #[error("the payload could not be written as JSON")]
+    Payload,
+    /// The key store gave no signature.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// A token that may be sent, with what the answer says of it.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: SignedToken,
+    /// The authorization that it carries out.
+    pub authorization: Box<Authorization>,
+}
+
+impl Issuer {
+    /// An issuer with its two keys.
+    #[must_use]
+    pub fn new(access_token: Arc<dyn Signer>, response: Arc<dyn Signer>) -> Self {
+        let public = |signer: &Arc<dyn Signer>| (signer.algorithm(), signer.public_key().clone());
+        let published = JwkSet::from_keys([public(&access_token), public(&response)]);
+        Self { access_token, response, published }
+    }
+
+    /// Id of the key that signs access tokens.
+    #[must_use]
+    pub fn key(&self) -> &KeyId {
+        self.access_token.key_id()
+    }
+
+    /// Algorithm of the key that signs access tokens.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.access_token.algorithm()
+    }
+
+    /// Algorithm of the key that signs introspection answers.
+    #[must_use]
+    pub fn response_algorithm(&self) -> Algorithm {
+        self.response.algorithm()
+    }
+
+    /// The public keys that verify what is signed here.
+    #[must_use]
+    pub const fn published(&self) -> &JwkSet {
+        &self.published
+    }
+
+    /// Signs a recorded token.
+    ///
+    /// # Errors
+    /// See [`IssueError`]; the record stands, and the caller records the failure.
+    pub async fn issue(
+        &self,
+        recorded: Recorded<Box<Authorization>>,
+    ) -> Result<Issued, (Box<Authorization>, IssueError)> {
+        let authorization = recorded.into_inner();
+        match self.sign(&authorization).await {
+            Ok(token) => Ok(Issued { token, authorization }),
+            Err(error) => Err((authorization, error)),
+        }
+    }
+
+    async fn sign(&self, authorization: &Authorization) -> Result<SignedToken, IssueError> {
+        let (expected, got) = (&authorization.key, self.key());
+        if expected != got {
+            return Err(IssueError::KeyChanged { expected: expected.clone(), got: got.clone() });
+        }
+        let input = &authorization.signing_input;
+        let signature = self.access_token.sign(input.as_bytes()).await?;
+        Ok(input.with_signature(&signature))
+    }
+
+    /// Signs an introspection answer for `caller` (RFC 9701 section 5).
+    ///
+    /// # Errors
+    /// See [`IssueError`].
+    pub async fn sign_introspection(
+        &self,
+        law: &Law,
+        (caller, answer): (&str, &Introspection),
+        now: UnixTime,
+    ) -> Result<SignedToken, IssueError> {
+        let payload = answer.to_signed_payload(law, caller, now);
+        let (algorithm, key) = (self.response.algorithm(), self.response.key_id());
+        let input = SigningInput::new(algorithm, TYP_INTROSPECTION, key, &payload)
+            .map_err(|_| IssueError::Payload)?;
+        let signature = self.response.sign(input.as_bytes()).await?;
+        Ok(input.with_signature(&signature))
+    }
+}

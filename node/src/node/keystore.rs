@@ -1,0 +1,105 @@
+//! The region's key store: opened by `run`, filled by `init`. The one never becomes the other.
+
+use std::{num::NonZeroU8, path::Path, sync::Arc};
+
+use exequatur_federation::{
+    config::{KeyProvider, NodeSettings},
+    jose::Algorithm,
+    region::RegionId,
+};
+
+use super::{Seams, StartError, resolve};
+use crate::hsm::{
+    KeyStore, Purpose,
+    pkcs11::{DEADLINE_DEFAULT, Pkcs11Config, Pkcs11KeyStore, SESSIONS_DEFAULT},
+    software::{SoftwareConfig, SoftwareKeyStore},
+};
+
+/// Name of the secret under which people's pseudonyms are derived.
+pub const PAIRWISE: &str = "pairwise";
+/// Algorithm of signed introspection answers.
+const RESPONSE_ALGORITHM: Algorithm = Algorithm::Es256;
+
+/// The keys that a node signs with.
+#[must_use]
+pub fn key_plan(settings: &NodeSettings) -> [(Purpose, Algorithm); 2] {
+    [(Purpose::AccessToken, settings.keys.algorithm), (Purpose::Response, RESPONSE_ALGORITHM)]
+}
+
+/// Opens the key store that the settings name. There is no fallback to another.
+///
+/// # Errors
+/// It does not open, or is another region's.
+pub fn open_key_store(
+    region: &RegionId,
+    settings: &NodeSettings,
+    directory: &Path,
+    seams: &Seams,
+) -> Result<Arc<dyn KeyStore>, StartError> {
+    let entropy = Arc::clone(&seams.entropy);
+    Ok(match plan(region, &settings.keys.provider, directory) {
+        Provider::Software(config) => Arc::new(SoftwareKeyStore::open(config, entropy)?),
+        Provider::Pkcs11(config) => {
+            Arc::new(Pkcs11KeyStore::open(config, entropy, Arc::clone(&seams.clock))?)
+        }
+    })
+}
+
+/// Makes what is missing: the sealed file of a software key store, then every key and secret that
+/// a node needs. What exists is left alone. Returns the labels of what was made.
+///
+/// # Errors
+/// Something cannot be made; what was made before stays.
+pub fn initialise_key_store(
+    region: &RegionId,
+    settings: &NodeSettings,
+    directory: &Path,
+    seams: &Seams,
+) -> Result<Vec<String>, StartError> {
+    if let Provider::Software(config) = plan(region, &settings.keys.provider, directory)
+        && !config.key_file.exists()
+    {
+        SoftwareKeyStore::initialise(config, Arc::clone(&seams.entropy))?;
+    }
+    let store = open_key_store(region, settings, directory, seams)?;
+    let mut made = Vec::new();
+    for (purpose, algorithm) in key_plan(settings) {
+        if store.find(purpose, algorithm)?.is_none() {
+            let signer = store.create(purpose, algorithm)?;
+            made.push(format!("{purpose} {} {}", algorithm.as_str(), signer.key_id()));
+        }
+    }
+    if store.secret(PAIRWISE)?.is_none() {
+        store.create_secret(PAIRWISE)?;
+        made.push(format!("secret {PAIRWISE}"));
+    }
+    Ok(made)
+}
+
+/// Settings of one kind of key store.
+enum Provider {
+    Pkcs11(Pkcs11Config),
+    Software(SoftwareConfig),
+}
+
+fn plan(region: &RegionId, provider: &KeyProvider, directory: &Path) -> Provider {
+    match provider {
+        KeyProvider::Software { file, passphrase_file } => Provider::Software(SoftwareConfig {
+            region: region.clone(),
+            key_file: resolve(directory, file),
+            passphrase_file: resolve(directory, passphrase_file),
+        }),
+        KeyProvider::Pkcs11 { module, slot, pin_file, sessions } => {
+            let sessions = u8::try_from(*sessions).ok().and_then(NonZeroU8::new);
+            Provider::Pkcs11(Pkcs11Config {
+                region: region.clone(),
+                module: resolve(directory, module),
+                slot: slot.clone(),
+                pin_file: resolve(directory, pin_file),
+                secrets_file: directory.join(format!("{region}.secrets")),
+                sessions: sessions.unwrap_or(SESSIONS_DEFAULT),
+                deadline: DEADLINE_DEFAULT,
+            })
+        }
+    }
+}

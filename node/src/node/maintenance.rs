@@ -1,0 +1,149 @@
+//! What a node does without being asked: counts become records, what expired is deleted, the next
+//! status list is drawn, and every part reports how it is.
+
+use std::{sync::Arc, time::Duration};
+
+use exequatur_federation::audit::{AuditRecord, Event};
+use tokio::task::spawn_blocking;
+
+use super::{Seams, facade::draw_list};
+use crate::{
+    audit::{AuditItem, COUNT_INTERVAL},
+    causes::with_causes,
+    entropy::Entropy,
+    facade::Facade,
+    hsm::KeyStore,
+    store::Store,
+    telemetry::health::{Condition, Health},
+};
+
+/// How often conditions are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often expired rows are deleted.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the attributes of the keys are read back (at start and hourly).
+const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// The conditions of `/readyz`.
+pub(super) struct Conditions {
+    audit: Condition,
+    keys: Condition,
+    issuers: Condition,
+}
+
+impl Conditions {
+    pub(super) fn register(health: &Health) -> Self {
+        Self {
+            audit: health.condition("audit_log"),
+            keys: health.condition("key_store"),
+            issuers: health.condition("issuer_keys"),
+        }
+    }
+}
+
+/// The parts that need upkeep.
+pub(super) struct Maintenance {
+    pub(super) facade: Arc<Facade>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keys: Arc<dyn KeyStore>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) conditions: Conditions,
+}
+
+impl Maintenance {
+    /// Works for ever.
+    pub(super) async fn run(self) {
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        let mut count = tokio::time::interval(COUNT_INTERVAL);
+        let mut purge = tokio::time::interval(PURGE_INTERVAL);
+        let mut check = tokio::time::interval(KEY_CHECK_INTERVAL);
+        let mut key_fault = None;
+        loop {
+            tokio::select! {
+                _ = look.tick() => {
+                    self.look(key_fault.as_deref());
+                    self.provide_list().await;
+                }
+                _ = count.tick() => flush_counts(&self.facade).await,
+                _ = purge.tick() => self.purge().await,
+                _ = check.tick() => key_fault = self.check_keys().await,
+            }
+        }
+    }
+
+    fn look(&self, key_fault: Option<&str>) {
+        match self.facade.audit.trouble() {
+            None => self.conditions.audit.ready(),
+            Some(trouble) => self.conditions.audit.not_ready(trouble.to_string()),
+        }
+        match (key_fault, self.keys.health().available) {
+            (Some(fault), _) => self.conditions.keys.not_ready(fault.to_owned()),
+            (None, true) => self.conditions.keys.ready(),
+            (None, false) => self.conditions.keys.not_ready("the key store fails repeatedly"),
+        }
+        let status = self.facade.keys.status();
+        let amiss: Vec<String> =
+            status.iter().filter(|s| s.last_error.is_some()).map(ToString::to_string).collect();
+        // A provider that is down stops its own people only: introspection, revocation and other
+        // providers go on, so the node stays in rotation and says what is amiss.
+        if amiss.is_empty() {
+            self.conditions.issuers.ready();
+        } else {
+            self.conditions.issuers.degraded(amiss.join("; "));
+        }
+    }
+
+    async fn provide_list(&self) {
+        if !self.facade.indexes.wants_next() {
+            return;
+        }
+        let seams =
+            Seams { clock: Arc::clone(&self.facade.clock), entropy: Arc::clone(&self.entropy) };
+        match draw_list(self.store.as_ref(), &seams).await {
+            Ok(list) => self.facade.indexes.provide(list),
+            Err(error) => {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "the next status list is not durable yet"
+                );
+            }
+        }
+    }
+
+    async fn purge(&self) {
+        let now = self.facade.clock.now();
+        self.facade.revocations.purge(now);
+        if let Err(error) = self.store.purge(now).await {
+            tracing::warn!(%error, "expired rows were not deleted");
+        }
+    }
+
+    /// Reads the attributes of every key again; what is wrong, in words.
+    async fn check_keys(&self) -> Option<String> {
+        let keys = Arc::clone(&self.keys);
+        match spawn_blocking(move || keys.check()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(with_causes(&error)),
+            Err(_) => Some("the check of the keys broke off".to_owned()),
+        }
+    }
+}
+
+/// Records the refusals of strangers since the last time; what cannot be recorded is counted on.
+pub(super) async fn flush_counts(facade: &Facade) {
+    for row in facade.counted.take() {
+        let event = Event::RefusedUnauthenticated {
+            error_id: row.reason,
+            count: row.count,
+            from: row.from,
+        };
+        let record = AuditRecord::new(row.to, None, event);
+        let saved = match AuditItem::of(&record) {
+            Ok(item) => facade.audit.record(item).await.is_ok(),
+            Err(_) => false,
+        };
+        if !saved {
+            facade.counted.put_back([row]);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The composition root: builds the parts of a node, supervises them, and stops them in order.
+//! Nothing else wires.
+
+mod facade;
+mod keystore;
+mod listen;
+mod maintenance;
+mod open;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use exequatur_federation::{
+    audit::{AuditRecord, Event},
+    config::Compiled,
+    jose::base64url,
+};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::{
+    audit::{AuditItem, AuditWriter, RecordError, WriterStopped, open_log},
+    clock::Clock,
+    entropy::Entropy,
+    facade::Facade,
+    hsm::KeyStore,
+    store::{Access, Store},
+    telemetry::{health::Health, metrics::Metrics},
+};
+
+pub use keystore::{PAIRWISE, initialise_key_store, key_plan, open_key_store};
+pub use listen::ListenError;
+pub use open::{StartError, location, log_binding, resolve};
+
+/// How long the last records may take to become durable when the node stops.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(5);
+
+/// What a node is given from outside: the seams that a simulator replaces.
+#[derive(Clone)]
+pub struct Seams {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A configuration with the directory that its relative paths start from.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// What the files say.
+    pub compiled: Compiled,
+    /// Directory of the region's file.
+    pub directory: PathBuf,
+}
+
+/// A node that is built and bound, but does not serve yet.
+pub struct Node {
+    facade: Arc<Facade>,
+    writer: AuditWriter,
+    store: Arc<dyn Store>,
+    keys: Arc<dyn KeyStore>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    seams: Seams,
+    listeners: listen::Listeners,
+}
+
+/// A part of the node that must not end has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeFault {
+    /// The audit writer gave up: what it wrote may be lost.
+    #[error(transparent)]
+    Audit(#[from] WriterStopped),
+    /// The first record could not be written.
+    #[error("the start of the node cannot be recorded")]
+    StartRecord(#[from] RecordError),
+    /// A task panicked or ended.
+    #[error("{part} ended, which it never should")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+    },
+}
+
+impl Node {
+    /// Builds a node: opens what `init` made, and binds its listeners.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is created; nothing is left open.
+    pub async fn start(configured: Configured, seams: Seams) -> Result<Self, StartError> {
+        let Configured { compiled, directory } = configured;
+        let Compiled { law, settings, .. } = compiled;
+        let law = Arc::new(law);
+        let keys = open_key_store(&law.region, &settings, &directory, &seams)?;
+        let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
+        let store = crate::store::open(&location, &binding, Access::Write).await?;
+        let (audit, writer) = open_log(Arc::clone(&store), Arc::clone(&seams.entropy)).await?;
+        let metrics = Arc::new(Metrics::new());
+        let listeners = listen::bind(&settings, &directory, &seams, &metrics).await?;
+        let facade = facade::Parts {
+            law,
+            settings: &settings,
+            directory: &directory,
+            keys: &keys,
+            store: &store,
+            audit,
+            metrics: &metrics,
+            seams: &seams,
+        };
+        let facade = Arc::new(facade.assemble().await?);
+        let health = Arc::new(Health::new());
+        Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners })
+    }
+
+    /// Address of the public endpoints.
+    #[must_use]
+    pub const fn public_address(&self) -> SocketAddr {
+        self.listeners.public_address()
+    }
+
+    /// Address of health and metrics.
+    #[must_use]
+    pub const fn operations_address(&self) -> SocketAddr {
+        self.listeners.operations_address()
+    }
+
+    /// Serves until `stop` resolves, then lets requests under way finish, and closes the store.
+    ///
+    /// # Errors
+    /// A part of the node failed in a way that only a restart mends.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeFault> {
+        let Self { facade, writer, store, keys, health, metrics, seams, listeners } = self;
+        // The writer ends by itself once every handle is gone, so it is not among the parts that
+        // are cut off when the node stops.
+        let mut writing = JoinSet::new();
+        writing.spawn(writer.run());
+        let mut parts = JoinSet::new();
+        let issuer_keys = Arc::clone(&facade.keys);
+        parts.spawn(async move { match issuer_keys.keep_fresh().await {} });
+        let upkeep = maintenance::Maintenance {
+            facade: Arc::clone(&facade),
+            store: Arc::clone(&store),
+            keys,
+            entropy: Arc::clone(&seams.entropy),
+            conditions: maintenance::Conditions::register(&health),
+        };
+        parts.spawn(upkeep.run());
+        let serving = async {
+            record_start(&facade).await?;
+            listeners.serve(&facade, health, metrics, stop).await;
+            Ok(())
+        };
+        let outcome = tokio::select! {
+            ended = writing.join_next() => Err(writer_fault(ended)),
+            _ = parts.join_next() => Err(NodeFault::Ended { part: "upkeep" }),
+            served = serving => served,
+        };
+        parts.shutdown().await;
+        maintenance::flush_counts(&facade).await;
+        drop(facade);
+        // What was queued last is still saved.
+        let ended = tokio::time::timeout(LAST_WRITE_MAX, writing.join_next()).await;
+        store.close().await;
+        match (outcome, ended) {
+            (Ok(()), Ok(Some(Ok(Ok(()))))) => Ok(()),
+            (Ok(()), Ok(ended)) => Err(writer_fault(ended)),
+            (Ok(()), Err(_)) => Err(NodeFault::Ended { part: "the last write of the audit log" }),
+            (Err(fault), _) => Err(fault),
+        }
+    }
+}
+
+fn writer_fault(ended: Option<Result<Result<(), WriterStopped>, JoinError>>) -> NodeFault {
+    match ended {
+        Some(Ok(Err(stopped))) => stopped.into(),
+        Some(Ok(Ok(())) | Err(_)) | None => NodeFault::Ended { part: "the audit writer" },
+    }
+}
+
+async fn record_start(facade: &Facade) -> Result<(), RecordError> {
+    let event = Event::NodeStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        law_sha256: base64url(&facade.law.digest),
+        kid: facade.issuer.key().clone(),
+    };
+    let record = AuditRecord::new(facade.clock.now(), None, event);
+    let item = AuditItem::of(&record).map_err(|_| RecordError::Unavailable)?;
+    facade.audit.record(item).await.map(|_| ())
+}
