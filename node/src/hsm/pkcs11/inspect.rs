@@ -11,7 +11,7 @@ use super::{
     OpenError, PROOF, Pkcs11Config,
     context::{Access, Module},
     device::{Device as _, DeviceError},
-    keys,
+    keys, mechanisms,
     signer::{self, SlotDevice},
     slot::OpenSlot,
 };
@@ -47,7 +47,7 @@ pub(in super::super) fn mechanisms_checked(
     checks: &mut Vec<Check>,
 ) {
     let mut needed = vec![MechanismType::AES_KEY_GEN, MechanismType::AES_GCM];
-    for mechanism in algorithms.iter().flat_map(|algorithm| keys::mechanisms(*algorithm)) {
+    for mechanism in algorithms.iter().flat_map(|algorithm| mechanisms::needed(*algorithm)) {
         if !needed.contains(&mechanism) {
             needed.push(mechanism);
         }

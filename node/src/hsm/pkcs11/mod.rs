@@ -14,6 +14,7 @@ mod context;
 mod device;
 mod inspect;
 mod keys;
+mod mechanisms;
 mod open_error;
 mod secrets;
 mod session_pool;
@@ -47,7 +48,8 @@ use crate::{clock::Clock, entropy::Entropy};
 pub(super) use inspect::{mechanisms_checked, reached, signs_per_second};
 pub use open_error::OpenError;
 
-/// Sessions unless configured: more threads than this bought nothing with SoftHSM on four cores.
+/// Sessions unless configured: a device that is quick keeps four busy from one node, and more threads
+/// than cores bought nothing with SoftHSM.
 pub const SESSIONS_DEFAULT: NonZeroU8 = NonZeroU8::MIN.saturating_add(3);
 /// Deadline of one call unless configured: a network HSM answers in some 10 ms, and a client waits
 /// a few seconds.
@@ -140,7 +142,7 @@ impl Pkcs11KeyStore {
         let concerning = |error: DeviceError| error.concerning(label, self.slot.label());
         let handle = keys::find_again(session, &key).map_err(concerning)?;
         let input = signer::input(algorithm, PROOF);
-        let proof = keys::sign(session, handle, algorithm, &input).map_err(concerning)?;
+        let proof = mechanisms::sign(session, handle, algorithm, &input).map_err(concerning)?;
         if public.verify(algorithm, PROOF, &proof) {
             return Ok(Some((key, public)));
         }
@@ -161,7 +163,7 @@ impl Pkcs11KeyStore {
     fn refuse_unsupported(&self, label: &str, algorithm: Algorithm) -> Result<(), KeyStoreError> {
         let known = self.slot.mechanisms();
         let known = known.map_err(|error| error.concerning(label, self.slot.label()))?;
-        let mut needed = keys::mechanisms(algorithm).into_iter();
+        let mut needed = mechanisms::needed(algorithm).into_iter();
         let Some(missing) = needed.find(|mechanism| !known.contains(mechanism)) else {
             return Ok(());
         };

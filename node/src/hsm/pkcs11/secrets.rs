@@ -27,7 +27,7 @@ use super::{
     },
     context::{Access, LiveSession},
     device::DeviceError,
-    keys,
+    keys, mechanisms,
     slot::OpenSlot,
 };
 use crate::entropy::{Entropy, draw};
@@ -176,7 +176,7 @@ impl SealedSecrets {
     }
 
     fn create_store_key(&self, session: &Session) -> Result<ObjectHandle, KeyStoreError> {
-        let mut template = keys::template_for_life(&self.label());
+        let mut template = mechanisms::template_for_life(&self.label());
         template.extend([
             Attribute::ValueLen(STORE_KEY_BYTES.into()),
             Attribute::Encrypt(true),

@@ -63,6 +63,8 @@ struct State {
     queue: VecDeque<Call>,
     workers: BTreeMap<u64, Worker>,
     workers_started: u64,
+    /// Workers that wait for a call, so that nobody is woken where nobody waits.
+    waiting: usize,
     closed: bool,
 }
 
@@ -158,8 +160,11 @@ impl Shared {
             return Err(SignError::Unavailable(Outage::QueueFull));
         }
         state.queue.push_back(call);
+        let someone_waits = state.waiting > 0;
         drop(state);
-        self.work.notify_one();
+        if someone_waits {
+            self.work.notify_one();
+        }
         Ok(())
     }
 
@@ -180,7 +185,9 @@ impl Shared {
                 return Some(call);
             }
             if state.queue.is_empty() {
+                state.waiting = state.waiting.saturating_add(1);
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.waiting = state.waiting.saturating_sub(1);
             }
         }
     }

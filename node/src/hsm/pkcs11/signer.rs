@@ -14,7 +14,7 @@ use super::{
     breaker::Breaker,
     context::{Access, LiveSession},
     device::{Connection, Device, DeviceError, Input, KeyReference},
-    keys,
+    keys, mechanisms,
     session_pool::SessionPool,
     slot::OpenSlot,
 };
@@ -134,7 +134,7 @@ impl Connection for SlotConnection {
     fn sign(&mut self, key: &KeyReference, input: &Input) -> Result<Vec<u8>, DeviceError> {
         let session = self.session.enter()?;
         let handle = handle(&session, &mut self.handles, key)?;
-        keys::sign(&session, handle, key.algorithm, input)
+        mechanisms::sign(&session, handle, key.algorithm, input)
     }
 }
 
