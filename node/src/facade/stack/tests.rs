@@ -4,11 +4,17 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::entropy::{EntropyError, SystemEntropy};
+use crate::net::body::read_body;
+use crate::net::limits::Limits;
+use crate::net::serve::Server;
+use crate::net::tls::Tls;
 
 struct NoEntropy;
 
@@ -169,6 +175,30 @@ async fn excess_is_shed_and_the_place_comes_back() {
     assert_eq!(first.status(), StatusCode::OK);
     let next = service.oneshot(request("GET", "/")).await.unwrap();
     assert_eq!(next.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_serve_loop_serves_the_stack() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = post(|body: Body| async { read_body(body).await.unwrap() });
+    let server = Server {
+        service: stack(Router::new().route("/token", echo), parts()),
+        tls: Tls::Plain,
+        limits: Limits::public(),
+        meters: Metrics::new().connections("test"),
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(server.serve(listener, std::future::pending()));
+    let head = "POST /token HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n";
+    for (coding, status) in [("", "200"), ("Content-Encoding: gzip\r\n", "415")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}{coding}\r\nabc").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nx-request-id: "), "{answer}");
+    }
 }
 
 #[test]
