@@ -19,7 +19,9 @@ const DUMPING_WORDS: [&str; 7] =
     ["helper", "helpers", "manager", "managers", "misc", "util", "utils"];
 
 /// What a region declares is data.
-const REGION_CONFIG_EXTENSIONS: [&str; 3] = ["json", "md", "toml"];
+const REGION_CONFIG_EXTENSIONS: [&str; 4] = ["json", "jwks", "md", "toml"];
+/// Members of a JWK that are secret (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
+const PRIVATE_JWK_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
 
 fn oversized(file: &SourceFile, limit: usize) -> Option<Violation> {
     let tested: usize =
@@ -60,7 +62,15 @@ fn not_data(path: &str) -> Option<Violation> {
     let extension = path.rsplit('.').next().unwrap_or_default();
     let data = REGION_CONFIG_EXTENSIONS.contains(&extension);
     (file.lies_in("region-configs") && !data)
-        .then(|| file.violation(1, "region-configs holds TOML, JSON Schema and Markdown only"))
+        .then(|| file.violation(1, "region-configs holds TOML, JSON and Markdown only"))
+}
+
+fn private_key(file: &SourceFile) -> Option<Violation> {
+    let set: serde_json::Value = serde_json::from_str(&file.text).unwrap();
+    let keys = set["keys"].as_array().map_or(std::slice::from_ref(&set), Vec::as_slice);
+    let member =
+        PRIVATE_JWK_MEMBERS.iter().find(|member| keys.iter().any(|k| !k[member].is_null()))?;
+    Some(file.violation(1, format!("`{member}` belongs to a private key")))
 }
 
 #[test]
@@ -90,9 +100,16 @@ fn nothing_is_left_unfinished_or_switched_off() {
 
 #[test]
 fn region_configs_are_data() {
-    let everything = files(&["json", "md", "py", "rs", "sh", "toml", "yaml", "yml"]);
+    let everything = files(&["json", "jwk", "md", "pem", "py", "rs", "sh", "toml", "yaml", "yml"]);
     let found: Vec<Violation> = everything.iter().filter_map(|f| not_data(&f.path)).collect();
     assert_none(&found);
+}
+
+#[test]
+fn region_configs_hold_no_private_key() {
+    let everything = files(&["json", "jwk", "jwks"]);
+    let configs = everything.iter().filter(|file| file.lies_in("region-configs"));
+    assert_none(&configs.filter_map(private_key).collect::<Vec<_>>());
 }
 
 #[test]
@@ -149,4 +166,13 @@ fn bites_on_code_among_the_region_configs() {
     assert_bites(&Vec::from_iter(not_data("region-configs/eu-central.py")), 1, "TOML");
     assert_eq!(not_data("region-configs/eu-central.toml"), None);
     assert_eq!(not_data("node/src/a.rs"), None);
+}
+
+#[test]
+fn bites_on_a_private_key() {
+    let file = |text: &str| SourceFile::new("region-configs/clients/a.jwks", text);
+    let private = file(r#"{"keys": [{"kty": "EC", "x": ""}, {"kty": "EC", "x": "", "d": ""}]}"#);
+    assert_bites(&Vec::from_iter(private_key(&private)), 1, "`d`");
+    assert_bites(&Vec::from_iter(private_key(&file(r#"{"kty": "oct", "k": "AA"}"#))), 1, "`k`");
+    assert_eq!(private_key(&file(r#"{"keys": [{"kty": "EC", "x": "", "y": ""}]}"#)), None);
 }
