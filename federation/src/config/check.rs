@@ -7,7 +7,7 @@ use toml::{
 };
 
 use super::{
-    diagnostic::{Place, Report, meant},
+    diagnostic::{Place, Report, meant, nearest},
     shape::{Kind, Need, Shape},
 };
 use crate::{claims::Pointer, time::Ttl};
@@ -29,7 +29,12 @@ pub(super) fn check_table(
             }
             None => {
                 let hint = meant(name, &shape.keys());
-                report.error_hiding_rest(&place, format!("unknown key `{name}`"), hint);
+                report.error(&place, format!("unknown key `{name}`"), hint);
+                // It may be a password that somebody wrote into the file. The span of a table
+                // is its header.
+                if value.span().start > key.span().end {
+                    report.cover(value.span());
+                }
             }
         }
     }
@@ -85,7 +90,9 @@ fn scalar_fault(kind: &Kind, value: &DeValue<'_>) -> Option<(String, Option<Stri
     match kind {
         Kind::Text if text.is_empty() => Some(("the text is empty".to_owned(), None)),
         Kind::Choice(all) if !all.contains(&text) => {
-            Some((format!("`{text}` is not {}", kind.describe()), meant(text, all)))
+            let hint = nearest(text, all.iter().copied());
+            let hint = hint.map(|near| format!("did you mean `{near}`?"));
+            Some((format!("`{text}` is not {}", kind.describe()), hint))
         }
         Kind::Duration => Ttl::parse(text).err().map(|e| (e.to_string(), None)),
         Kind::Pointer => Pointer::new(text).err().map(|e| (e.to_string(), None)),

@@ -170,7 +170,8 @@ fn secret(table: &Table<'_>, texts: &[At<String>], report: &mut Report<'_>) -> O
             Err(error) => {
                 let hint = "`exequatur client secret` prints the secret once, and its hash";
                 // What stands there may be the secret itself.
-                report.error_hidden(&text.place, error.to_string(), Some(hint.to_owned()));
+                report.cover(text.place.span.clone());
+                report.error(&text.place, error.to_string(), Some(hint.to_owned()));
             }
         }
     }

@@ -23,7 +23,7 @@ pub struct Diagnostic {
     pub message: String,
     /// The way out.
     pub hint: Option<String>,
-    /// The line of the file. Cut after the key where a value might be a secret.
+    /// The line of the file. Values that may be secrets are covered by asterisks.
     pub excerpt: String,
     /// How many characters the caret underlines.
     pub width: usize,
@@ -49,11 +49,13 @@ pub(super) struct Place {
 pub(super) struct Report<'s> {
     source: &'s SourceFile,
     diagnostics: Vec<Diagnostic>,
+    /// Values that may be secrets: covered wherever their lines are shown.
+    covered: Vec<Range<usize>>,
 }
 
 impl<'s> Report<'s> {
     pub(super) const fn new(source: &'s SourceFile) -> Self {
-        Self { source, diagnostics: Vec::new() }
+        Self { source, diagnostics: Vec::new(), covered: Vec::new() }
     }
 
     pub(super) fn error(&mut self, at: &Place, message: impl Into<String>, hint: Option<String>) {
@@ -64,22 +66,9 @@ impl<'s> Report<'s> {
         self.add(Severity::Warning, at, message.into(), hint);
     }
 
-    /// An error whose line may hold a secret after the place: the rest of the line is not shown.
-    pub(super) fn error_hiding_rest(&mut self, at: &Place, message: String, hint: Option<String>) {
-        self.add(Severity::Error, at, message, hint);
-        if let Some(added) = self.diagnostics.last_mut() {
-            let shown = added.column.saturating_sub(1).saturating_add(added.width);
-            added.excerpt = added.excerpt.chars().take(shown).collect();
-        }
-    }
-
-    /// An error about a value that may be a secret: nothing of its line is shown from the value on.
-    pub(super) fn error_hidden(&mut self, at: &Place, message: String, hint: Option<String>) {
-        self.add(Severity::Error, at, message, hint);
-        if let Some(added) = self.diagnostics.last_mut() {
-            added.excerpt = added.excerpt.chars().take(added.column.saturating_sub(1)).collect();
-            added.width = 1;
-        }
+    /// Covers a value that may be a secret wherever its line is shown.
+    pub(super) fn cover(&mut self, value: Range<usize>) {
+        self.covered.push(value);
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -93,6 +82,12 @@ impl<'s> Report<'s> {
 
     /// The findings in the order of the file.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        let lines: Vec<String> =
+            covered_text(&self.source.text, &self.covered).lines().map(str::to_owned).collect();
+        for diagnostic in &mut self.diagnostics {
+            let line = lines.get(diagnostic.line.saturating_sub(1));
+            diagnostic.excerpt = line.cloned().unwrap_or_default();
+        }
         self.diagnostics.sort_by_key(|d| (d.line, d.column));
         self.diagnostics
     }
@@ -100,9 +95,9 @@ impl<'s> Report<'s> {
     fn add(&mut self, severity: Severity, at: &Place, message: String, hint: Option<String>) {
         let text = &self.source.text;
         let (line, column) = position(text, at.span.start);
-        let excerpt = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+        let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let marked = text.get(at.span.clone()).unwrap_or_default();
-        let room = excerpt.chars().count().saturating_sub(column.saturating_sub(1));
+        let room = shown.chars().count().saturating_sub(column.saturating_sub(1));
         let width = marked.lines().next().unwrap_or_default().chars().count().clamp(1, room.max(1));
         self.diagnostics.push(Diagnostic {
             severity,
@@ -112,10 +107,19 @@ impl<'s> Report<'s> {
             path: at.path.clone(),
             message,
             hint,
-            excerpt,
+            excerpt: String::new(),
             width,
         });
     }
+}
+
+/// The text with an asterisk for every covered character.
+fn covered_text(text: &str, covered: &[Range<usize>]) -> String {
+    let shown = |(index, c): (usize, char)| {
+        let hidden = c != '\n' && covered.iter().any(|range| range.contains(&index));
+        if hidden { '*' } else { c }
+    };
+    text.char_indices().map(shown).collect()
 }
 
 /// Line and column of a byte, from 1.
@@ -216,12 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_line_that_may_hold_a_secret_is_not_shown() {
-        let source = SourceFile { name: "x".to_owned(), text: "password = \"hunter2\"".to_owned() };
+    fn a_value_that_may_be_a_secret_is_covered_in_every_finding_of_its_line() {
+        let source = SourceFile { name: "x".to_owned(), text: "a = \"hunter2\"; b".to_owned() };
         let mut report = Report::new(&source);
-        let at = Place { span: 0..8, path: "password".to_owned() };
-        report.error_hiding_rest(&at, "unknown key".to_owned(), None);
-        assert!(!report.into_diagnostics()[0].to_string().contains("hunter2"));
+        let place = |span| Place { span, path: String::new() };
+        report.error(&place(0..1), "unknown key", None);
+        report.cover(4..13);
+        report.error(&place(15..16), "unknown key", None);
+        let shown: Vec<String> = report.into_diagnostics().into_iter().map(|d| d.excerpt).collect();
+        assert_eq!(shown, ["a = *********; b", "a = *********; b"]);
     }
 
     #[test]

@@ -174,3 +174,7 @@ pub fn check_federation(source: &SourceFile) -> Result<Vec<Diagnostic>, Vec<Diag
     let findings = report.into_diagnostics();
     if failed { Err(findings) } else { Ok(findings) }
 }
+
+#[cfg(test)]
+#[path = "compile_test.rs"]
+mod tests;

@@ -63,16 +63,18 @@ pub(super) fn store(root: &Table<'_>, report: &mut Report<'_>) -> Option<Store> 
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
             let user = rest.trim_start_matches('/').split('@').next().unwrap_or_default();
             if rest.contains('@') && user.contains(':') {
-                let message = "the URL holds a password".to_owned();
+                report.cover(url.place.span.clone());
+                let message = "the URL holds a password";
                 let hint = "write the password to a file and name it in `password_file`";
-                report.error_hidden(&url.place, message, Some(hint.to_owned()));
+                report.error(&url.place, message, Some(hint.to_owned()));
                 return None;
             }
             StoreEngine::Postgres(url.value)
         }
         _ => {
             let hint = "sqlite:/path/to/file or postgres://user@host/database".to_owned();
-            report.error_hidden(&url.place, "this is no database URL".to_owned(), Some(hint));
+            report.cover(url.place.span.clone());
+            report.error(&url.place, "this is no database URL", Some(hint));
             return None;
         }
     };
@@ -176,7 +178,11 @@ fn transport(
 
 fn key_provider(table: &Table<'_>, report: &mut Report<'_>) -> Option<KeyProvider> {
     let provider = table.text("provider")?;
-    let other = if provider.value == "pkcs11" { "software" } else { "pkcs11" };
+    let other = match provider.value.as_str() {
+        "pkcs11" => "software",
+        "software" => "pkcs11",
+        _ => return None,
+    };
     if table.has(other) {
         let message = format!("`{other}` is set, but the provider is `{}`", provider.value);
         let hint = "one never falls back to the other: remove what is not used".to_owned();

@@ -1,5 +1,5 @@
 //! Checks between the tables of a region's file: names that nothing has, names that two things
-//! have, and what nobody uses.
+//! have, and, apart from these, what nobody uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,12 @@ pub(super) fn check(tables: &Tables<'_>, federation: &Federation, report: &mut R
     check_resources(tables, report);
     check_clients(tables, report);
     check_transfers(tables, report);
-    warn_of_unused(tables, report);
+}
+
+/// Warns of what is declared and has no effect.
+pub(super) fn warn_of_unused(tables: &Tables<'_>, report: &mut Report<'_>) {
+    warn_of_unused_claims(tables, report);
+    warn_of_idle_clients(tables, report);
 }
 
 /// Resource ids, their short names, region issuers and client ids never collide: one text in
@@ -64,23 +69,10 @@ fn check_resources(tables: &Tables<'_>, report: &mut Report<'_>) {
 fn check_clients(tables: &Tables<'_>, report: &mut Report<'_>) {
     let resources: Vec<&str> = tables.resources.iter().map(|(_, r)| r.id.as_str()).collect();
     let transfers: Vec<&str> = tables.transfers.iter().map(|(_, t)| t.id.as_str()).collect();
-    for (table, client) in &tables.clients {
+    for (table, _) in &tables.clients {
         known(&table.texts("resources"), &resources, "is no resource of this region", report);
         known(&table.texts("transfers"), &transfers, "is no transfer of this region", report);
         check_tenant(table, tables, report);
-        let asks = |r: &Resource| r.introspect_as.contains(&client.id);
-        let targets = !client.resources.is_empty() || !client.transfers.is_empty();
-        let place = table.place_of("id");
-        if client.grants.is_empty() && targets {
-            let message = "the client has targets but no grant, so it gets no token";
-            report.warning(&place, message, Some("write grants = [\"token-exchange\"]".to_owned()));
-        } else if client.grants.is_empty() && !tables.resources.iter().any(|(_, r)| asks(r)) {
-            let message = "the client has no grant, and no resource names it in `introspect_as`";
-            report.warning(&place, message, None);
-        } else if client.grants.contains(&Grant::TokenExchange) && !targets {
-            let message = "the client may exchange tokens, but for no resource and no transfer";
-            report.warning(&place, message, None);
-        }
     }
 }
 
@@ -124,7 +116,7 @@ fn known(texts: &[At<String>], all: &[&str], problem: &str, report: &mut Report<
     }
 }
 
-fn warn_of_unused(tables: &Tables<'_>, report: &mut Report<'_>) {
+fn warn_of_unused_claims(tables: &Tables<'_>, report: &mut Report<'_>) {
     let by_resources = tables.resources.iter().flat_map(|(_, r)| &r.claims);
     let by_transfers = tables.transfers.iter().flat_map(|(_, t)| &t.claims);
     let used: BTreeSet<&String> = by_resources.chain(by_transfers).collect();
@@ -133,6 +125,24 @@ fn warn_of_unused(tables: &Tables<'_>, report: &mut Report<'_>) {
             let message = format!("no resource and no transfer gets `{}`", rule.to);
             let hint = "list it in `claims` of a resource, or remove the rule".to_owned();
             report.warning(&table.place, message, Some(hint));
+        }
+    }
+}
+
+fn warn_of_idle_clients(tables: &Tables<'_>, report: &mut Report<'_>) {
+    for (table, client) in &tables.clients {
+        let asks = |r: &Resource| r.introspect_as.contains(&client.id);
+        let targets = !client.resources.is_empty() || !client.transfers.is_empty();
+        let place = table.place_of("id");
+        if client.grants.is_empty() && targets {
+            let message = "the client has targets but no grant, so it gets no token";
+            report.warning(&place, message, Some("write grants = [\"token-exchange\"]".to_owned()));
+        } else if client.grants.is_empty() && !tables.resources.iter().any(|(_, r)| asks(r)) {
+            let message = "the client has no grant, and no resource names it in `introspect_as`";
+            report.warning(&place, message, None);
+        } else if client.grants.contains(&Grant::TokenExchange) && !targets {
+            let message = "the client may exchange tokens, but for no resource and no transfer";
+            report.warning(&place, message, None);
         }
     }
 }

@@ -59,12 +59,16 @@ pub(super) fn compile(
     claim::check_targets(&tables.rules, report);
     upstream::check_collisions(&tables.upstreams, federation, report);
     references::check(&tables, federation, report);
-    quasi::check(&tables, report);
-    if !root.has("upstream") {
-        let message = "the region has no `[[upstream]]`, so no token can be exchanged";
-        report.warning(&root.place, message, None);
-    }
     let settings = settings(root, report);
+    // What is unused or adds up can be told only of a file that is whole.
+    if !report.has_errors() {
+        references::warn_of_unused(&tables, report);
+        quasi::check(&tables, report);
+        if !root.has("upstream") {
+            let message = "the region has no `[[upstream]]`, so no token can be exchanged";
+            report.warning(&root.place, message, None);
+        }
+    }
     let identity = identity?;
     let (mut settings, ttl) = settings?;
     settings.stand_ins = identity.stand_ins.clone();
