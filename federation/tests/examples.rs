@@ -1,6 +1,4 @@
 //! The example configurations, and the error messages of broken ones.
-#![expect(clippy::unwrap_used, reason = "a failed setup step should fail the test")]
-#![expect(clippy::panic, reason = "a missing fixture should fail the test")]
 
 use exequatur_federation::config::{Compiled, Diagnostic, Severity, SourceFile, compile};
 

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    claims::Pointer,
-    residency::{ClaimClass, Coarsening, Condition, is_linking_claim},
+use crate::residency::{
+    Bounds, ClaimClass, Coarsening, Condition, Join, Selector, Separator, ValueKind,
+    is_linking_claim,
 };
 
 /// 2026-06-20T00:00:00Z.
@@ -170,6 +170,11 @@ fn a_claim_that_the_provider_keeps_elsewhere_is_refused_only_if_a_rule_reads_it(
     assert!(run(&reads[..1], overage.clone()).is_ok());
     assert!(run(&[rule("/groups", Action::Drop, "groups")], overage).is_ok());
     assert!(run(&reads, json!({"hasgroups": false})).is_ok());
+    let mut first_of = rule("/teams", Action::Rename, "teams");
+    first_of.from.push(Pointer::new("/groups").unwrap());
+    let first_of = [first_of];
+    assert!(run(&first_of, json!({"hasgroups": true, "teams": ["a"]})).is_ok());
+    assert!(run(&first_of, json!({"hasgroups": true})).is_err());
 }
 
 #[test]
