@@ -22,8 +22,9 @@ use crate::{
 /// Characters of a client secret: letters and digits, drawn at random, which makes 256 bits. A
 /// secret of another form never authenticates, so a weak one cannot be registered by its hash.
 pub const SECRET_CHARS: usize = 43;
-/// Longest life of a client assertion; each is used at once.
-const ASSERTION_LIFETIME_MAX: Ttl = Ttl::from_seconds(300);
+/// Longest life of a client assertion. Minutes would do, but Authlib gives each of them an hour;
+/// single use bounds what a longer life is worth to a thief.
+const ASSERTION_LIFETIME_MAX: Ttl = Ttl::from_seconds(3_600);
 /// How far a client's clock may be ahead (FAPI 2.0 asks to accept 10 s and to refuse 60 s).
 const ASSERTION_SLACK: Ttl = Ttl::from_seconds(30);
 /// Longest `jti` of an assertion.

@@ -172,7 +172,7 @@ catalogue! {
         "Set `aud` to the `issuer` of the metadata, as a single value (RFC 7523bis).";
     CLIENT_ASSERTION_TIME = "client_assertion_time", 401 InvalidClient,
         "The client assertion is expired, not yet valid, or valid for too long.",
-        "Set `exp` at most five minutes ahead and check the client's clock.";
+        "Set `exp` a minute ahead, one hour at most, and check the client's clock.";
     CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", 401 InvalidClient,
         "The client assertion was used before.",
         "Make a new assertion with a new `jti` for every request.";

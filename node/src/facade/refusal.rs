@@ -24,6 +24,7 @@ pub(super) const RETRY_AFTER_SECONDS: u32 = 2;
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: &'static str,
+    error_id: &'static str,
     error_description: &'static str,
     error_uri: String,
     request_id: &'a str,
@@ -50,6 +51,7 @@ pub(super) fn render(
     let id = refusal.id;
     let mut body = ErrorBody {
         error: id.code().as_str(),
+        error_id: id.as_str(),
         error_description: id.description(),
         error_uri: error_uri(issuer, id),
         request_id,

@@ -54,7 +54,6 @@ impl Region {
         let (public, operations) = (free_port(), free_port());
         let issuer = format!("https://localhost:{}{ISSUER_PATH}", public.port());
         let ca_file = certificate::write(directory);
-        std::fs::write(directory.join("passphrase"), "a passphrase of this test only\n").unwrap();
         let region = region_file(settings, &issuer, public, operations);
         std::fs::write(directory.join("region.toml"), region).unwrap();
         std::fs::write(directory.join("federation.toml"), federation_file(settings, &issuer))
