@@ -8,7 +8,7 @@ use toml::{
 
 use super::{
     diagnostic::{Place, Report, meant, nearest},
-    shape::{Kind, Need, Shape},
+    shape::{Kind, NAME_BYTES_MAX, Need, Shape, TEXT_BYTES_MAX},
 };
 use crate::{claims::Pointer, time::Ttl};
 
@@ -88,7 +88,20 @@ fn check_value(
 fn scalar_fault(kind: &Kind, value: &DeValue<'_>) -> Option<(String, Option<String>)> {
     let text = value.as_str().unwrap_or_default();
     match kind {
-        Kind::Text if text.is_empty() => Some(("the text is empty".to_owned(), None)),
+        Kind::Text | Kind::Name if text.is_empty() => Some(("the text is empty".to_owned(), None)),
+        Kind::Text if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) => {
+            let message = format!(
+                "the text has a control character or is longer than {TEXT_BYTES_MAX} bytes"
+            );
+            Some((message, None))
+        }
+        Kind::Name if !is_name(text) => {
+            let message = format!(
+                "`{}` is no name: use 1 to {NAME_BYTES_MAX} letters, digits, - _ .",
+                text.escape_debug()
+            );
+            Some((message, None))
+        }
         Kind::Choice(all) if !all.contains(&text) => {
             let hint = nearest(text, all.iter().copied());
             let hint = hint.map(|near| format!("did you mean `{near}`?"));
@@ -106,6 +119,7 @@ fn scalar_fault(kind: &Kind, value: &DeValue<'_>) -> Option<(String, Option<Stri
             (!day).then(|| (format!("expected {}", kind.describe()), None))
         }
         Kind::Text
+        | Kind::Name
         | Kind::Choice(_)
         | Kind::Either(_)
         | Kind::Flag
@@ -113,6 +127,11 @@ fn scalar_fault(kind: &Kind, value: &DeValue<'_>) -> Option<(String, Option<Stri
         | Kind::MapOf(_)
         | Kind::Table(_) => None,
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    text.len() <= NAME_BYTES_MAX && text.bytes().all(plain)
 }
 
 /// A TOML integer as a number that is not negative and fits.

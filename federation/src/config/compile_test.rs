@@ -111,7 +111,8 @@ fn the_full_example_reads_as_it_is_written() {
         Some(AdminAddress::Unix("/run/exequatur/admin.sock".to_owned()))
     );
     let transfer = &law.transfers["eu-us-support"];
-    assert_eq!(transfer.limits.expires, "2027-06-30");
+    // 2027-07-01T00:00:00Z: the rule holds through its last day.
+    assert_eq!(transfer.limits.expires, crate::time::UnixTime::from_seconds(1_814_400_000));
     let there = &transfer.clients[&ClientId::new("support-gateway-us")];
     assert_eq!(there.as_str(), "support-gateway");
     let gateway = &law.clients[&ClientId::new("orders-gateway")];
@@ -314,7 +315,7 @@ fn every_default_is_a_value_of_its_kind() {
                     shape::Kind::Integer(min, max) => {
                         text.parse().is_ok_and(|n| (*min..=*max).contains(&n))
                     }
-                    shape::Kind::Text => !text.is_empty(),
+                    shape::Kind::Name | shape::Kind::Text => !text.is_empty(),
                     shape::Kind::Date
                     | shape::Kind::Either(_)
                     | shape::Kind::List(_)

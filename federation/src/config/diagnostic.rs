@@ -6,6 +6,10 @@ use std::{fmt, ops::Range};
 
 use super::SourceFile;
 
+/// Most findings that are told about one file: nobody reads more, and a file of noise is refused
+/// anyway. Errors are found from top to bottom table by table, so the first ones are told.
+const FINDINGS_MAX: usize = 500;
+
 /// One finding in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -48,14 +52,20 @@ pub(super) struct Place {
 /// The findings of one file.
 pub(super) struct Report<'s> {
     source: &'s SourceFile,
+    /// The byte at which each line starts.
+    line_starts: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
+    failed: bool,
     /// Values that may be secrets: covered wherever their lines are shown.
     covered: Vec<Range<usize>>,
 }
 
 impl<'s> Report<'s> {
-    pub(super) const fn new(source: &'s SourceFile) -> Self {
-        Self { source, diagnostics: Vec::new(), covered: Vec::new() }
+    pub(super) fn new(source: &'s SourceFile) -> Self {
+        let after_break = |(index, _): (usize, &str)| index + 1;
+        let line_starts =
+            std::iter::once(0).chain(source.text.match_indices('\n').map(after_break)).collect();
+        Self { source, line_starts, diagnostics: Vec::new(), failed: false, covered: Vec::new() }
     }
 
     pub(super) fn error(&mut self, at: &Place, message: impl Into<String>, hint: Option<String>) {
@@ -71,13 +81,13 @@ impl<'s> Report<'s> {
         self.covered.push(value);
     }
 
-    pub(super) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    pub(super) const fn has_errors(&self) -> bool {
+        self.failed
     }
 
     /// Line of a place, from 1.
     pub(super) fn line(&self, at: &Place) -> usize {
-        position(&self.source.text, at.span.start).0
+        self.position(at.span.start).0
     }
 
     /// The findings in the order of the file.
@@ -92,10 +102,23 @@ impl<'s> Report<'s> {
         self.diagnostics
     }
 
+    /// Line and column of a byte, from 1.
+    fn position(&self, byte: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= byte);
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let before = self.source.text.get(start..byte).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
+
     fn add(&mut self, severity: Severity, at: &Place, message: String, hint: Option<String>) {
+        self.failed |= severity == Severity::Error;
+        if self.diagnostics.len() >= FINDINGS_MAX {
+            return;
+        }
         let text = &self.source.text;
-        let (line, column) = position(text, at.span.start);
-        let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let (line, column) = self.position(at.span.start);
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let shown = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
         let marked = text.get(at.span.clone()).unwrap_or_default();
         let room = shown.chars().count().saturating_sub(column.saturating_sub(1));
         let width = marked.lines().next().unwrap_or_default().chars().count().clamp(1, room.max(1));
@@ -120,15 +143,6 @@ fn covered_text(text: &str, covered: &[Range<usize>]) -> String {
         if hidden { '*' } else { c }
     };
     text.char_indices().map(shown).collect()
-}
-
-/// Line and column of a byte, from 1.
-fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before: String =
-        text.char_indices().take_while(|(index, _)| *index < byte).map(|(_, c)| c).collect();
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    (line, column)
 }
 
 impl fmt::Display for Diagnostic {

@@ -16,6 +16,7 @@ mod federation;
 mod keys;
 mod node;
 mod preset;
+mod profile;
 mod quasi;
 mod references;
 mod region;
@@ -35,6 +36,7 @@ use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{ConfigFile, KeyDoc, explain, keys};
+pub use preset::preset_for_issuer;
 pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{

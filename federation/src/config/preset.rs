@@ -37,6 +37,29 @@ pub(super) fn preset(name: Option<&str>) -> Preset {
     }
 }
 
+/// The preset that an issuer's URL speaks for; only a suggestion, since a product may stand behind
+/// any name.
+#[must_use]
+pub fn preset_for_issuer(issuer: &str) -> Option<&'static str> {
+    let host = issuer.strip_prefix("https://")?.split(['/', ':']).next()?;
+    let under = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    if host == "accounts.google.com" {
+        Some("google")
+    } else if host == "login.microsoftonline.com" {
+        Some("entra")
+    } else if under("okta.com") || under("oktapreview.com") {
+        Some("okta")
+    } else if under("auth0.com") {
+        Some("auth0")
+    } else if host.starts_with("cognito-idp.") && under("amazonaws.com") {
+        Some("cognito")
+    } else if issuer.contains("/realms/") {
+        Some("keycloak")
+    } else {
+        None
+    }
+}
+
 fn rs256(profile: Profile) -> Preset {
     Preset { algorithms: vec![Algorithm::Rs256], profile }
 }

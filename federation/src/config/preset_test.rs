@@ -166,3 +166,14 @@ fn no_pointer_of_a_preset_was_lost() {
     ];
     assert_eq!(counts, expected);
 }
+
+#[test]
+fn the_issuer_of_each_fixture_speaks_for_its_preset() {
+    for (name, case, fixture) in fixtures() {
+        let issuer = fixture["claims"]["iss"].as_str().unwrap();
+        assert_eq!(preset_for_issuer(issuer), Some(name), "{name} {case}");
+    }
+    for issuer in ["https://notokta.com", "https://login.example", "http://x/realms/y", ""] {
+        assert_eq!(preset_for_issuer(issuer), None, "{issuer}");
+    }
+}

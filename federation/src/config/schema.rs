@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     keys::{FEDERATION, REGION},
-    shape::{Field, Kind, Need, Shape},
+    shape::{Field, Kind, NAME_BYTES_MAX, Need, Shape, TEXT_BYTES_MAX},
 };
 
 /// The schema of a region's file.
@@ -64,9 +64,14 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Integer(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::List(item) => json!({"type": "array", "items": of_kind(item)}),
         Kind::MapOf(value) => json!({"type": "object", "additionalProperties": of_kind(value)}),
+        Kind::Name => json!({
+            "type": "string",
+            "pattern": "^[A-Za-z0-9._-]+$",
+            "maxLength": NAME_BYTES_MAX,
+        }),
         Kind::Pointer => json!({"type": "string", "pattern": "^(/([^/~]|~[01])+)+$"}),
         Kind::Table(shape) => table(shape),
-        Kind::Text => json!({"type": "string", "minLength": 1}),
+        Kind::Text => json!({"type": "string", "minLength": 1, "maxLength": TEXT_BYTES_MAX}),
     }
 }
 
@@ -80,6 +85,7 @@ fn default_value(kind: &Kind, text: &str) -> Value {
         | Kind::Either(_)
         | Kind::List(_)
         | Kind::MapOf(_)
+        | Kind::Name
         | Kind::Pointer
         | Kind::Table(_)
         | Kind::Text => json!(text),

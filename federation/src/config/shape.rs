@@ -5,6 +5,11 @@
 
 use toml::de::DeValue;
 
+/// Longest text: no path, URL or note needs more.
+pub(super) const TEXT_BYTES_MAX: usize = 2048;
+/// Longest name: it stands in every record.
+pub(super) const NAME_BYTES_MAX: usize = 64;
+
 /// A table of keys.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -51,11 +56,13 @@ pub(super) enum Kind {
     List(&'static Self),
     /// A table whose keys are free.
     MapOf(&'static Self),
+    /// A name that stands in records and metrics: letters, digits, `-`, `_`, `.`.
+    Name,
     /// A JSON Pointer to a member.
     Pointer,
     /// A table.
     Table(&'static Shape),
-    /// A text, not empty.
+    /// A text, not empty, without control characters.
     Text,
 }
 
@@ -117,7 +124,7 @@ impl Kind {
     /// Whether a value has the TOML type of this kind.
     const fn has_type_of(&self, value: &DeValue<'_>) -> bool {
         match self {
-            Self::Text | Self::Choice(_) | Self::Duration | Self::Pointer => {
+            Self::Choice(_) | Self::Duration | Self::Name | Self::Pointer | Self::Text => {
                 matches!(value, DeValue::String(_))
             }
             Self::Flag => matches!(value, DeValue::Boolean(_)),
@@ -146,6 +153,7 @@ impl Kind {
             Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Self::List(item) => format!("an array, each element {}", item.describe()),
             Self::MapOf(value) => format!("a table of names, each value {}", value.describe()),
+            Self::Name => "a name of letters, digits, - _ .".to_owned(),
             Self::Pointer => "a JSON Pointer as \"/name\" or \"/outer/inner\"".to_owned(),
             Self::Table(shape) => format!("a table of {}", shape.keys().join(", ")),
             Self::Text => "a text".to_owned(),

@@ -3,6 +3,7 @@
 //! A key that is missing without default, or of the wrong type, reads as `None`: the check has
 //! reported it already.
 
+use jiff::{civil::Date, tz::TimeZone};
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -10,7 +11,10 @@ use super::{
     diagnostic::Place,
     shape::{Need, Shape},
 };
-use crate::{claims::Pointer, time::Ttl};
+use crate::{
+    claims::Pointer,
+    time::{Ttl, UnixTime},
+};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -106,10 +110,14 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// A day as `YYYY-MM-DD`.
-    pub(super) fn date(&self, key: &str) -> Option<String> {
+    /// The end of a day in UTC: the first moment after it.
+    pub(super) fn end_of_day(&self, key: &str) -> Option<UnixTime> {
         let raw = self.raw(key)?;
-        raw.value.as_datetime().and_then(|d| d.date).map(|d| d.to_string())
+        let day = raw.value.as_datetime()?.date?;
+        let month = i8::try_from(day.month).ok()?;
+        let date = Date::new(i16::try_from(day.year).ok()?, month, i8::try_from(day.day).ok()?);
+        let end = date.ok()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?;
+        u64::try_from(end.timestamp().as_second()).ok().map(UnixTime::from_seconds)
     }
 
     /// An array of texts; a single text reads as an array of one.

@@ -75,6 +75,6 @@ fn limits(table: &Table<'_>, report: &mut Report<'_>) -> Option<TransferLimits> 
     Some(TransferLimits {
         acr: limits.text("acr").map(|a| a.value),
         ttl: ttl.value,
-        expires: limits.date("expires")?,
+        expires: limits.end_of_day("expires")?,
     })
 }

@@ -8,23 +8,21 @@ use super::{
     diagnostic::{Place, Report, meant},
     federation::Federation,
     preset::preset,
+    profile,
     settings::UpstreamFetch,
     table::{At, Table, texts_of},
     uri,
 };
 use crate::{
-    claims::Pointer,
     jose::Algorithm,
     time::Ttl,
-    trust::{Marker, Profile, ScopeRule, Upstream},
+    trust::{ScopeRule, Upstream},
 };
 
 /// Stands for the tenant in an issuer template.
 const TENANT: &str = "{tenant}";
 /// Largest slack for a provider's clock: more would stretch every cut-off of a revocation.
 const CLOCK_SLACK_SECONDS_MAX: u32 = 60;
-/// Longest tenant: it stands in HMAC inputs and records.
-const TENANT_BYTES_MAX: usize = 64;
 
 /// One `[[upstream]]`: an exact issuer for each tenant, or just one.
 pub(super) struct CompiledUpstream {
@@ -69,7 +67,7 @@ fn template(
     report: &mut Report<'_>,
 ) -> Option<Upstream> {
     let preset = preset(table.text("preset").as_ref().map(|t| t.value.as_str()));
-    let profile = profile(table, preset.profile, report);
+    let profile = profile::compile(table, preset.profile, report);
     let clock_slack = table.duration("clock_slack");
     if let Some(slack) =
         clock_slack.as_ref().filter(|s| s.value.seconds() > CLOCK_SLACK_SECONDS_MAX)
@@ -123,18 +121,11 @@ fn issuers(table: &Table<'_>, report: &mut Report<'_>) -> Vec<(Option<String>, A
     if !is_template {
         return vec![(None, issuer)];
     }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    let mut out = Vec::new();
-    for tenant in tenants {
-        if tenant.value.len() > TENANT_BYTES_MAX || !tenant.value.bytes().all(plain) {
-            let message = format!("`{}` is no tenant: use letters, digits, - _ .", tenant.value);
-            report.error(&tenant.place, message, None);
-            continue;
-        }
-        let exact = issuer.value.replace(TENANT, &tenant.value);
-        out.push((Some(tenant.value), At { value: exact, place: issuer.place.clone() }));
-    }
-    out
+    let exact = |tenant: At<String>| {
+        let value = issuer.value.replace(TENANT, &tenant.value);
+        (Some(tenant.value), At { value, place: issuer.place.clone() })
+    };
+    tenants.into_iter().map(exact).collect()
 }
 
 /// Whether a URL is plain HTTP on loopback; an unacceptable one is reported.
@@ -158,72 +149,6 @@ fn scopes(table: &Table<'_>) -> ScopeRule {
             ScopeRule::FromToken(table.pairs("scopes").into_iter().map(pair).collect())
         }
         _ => ScopeRule::FromToken(BTreeMap::new()),
-    }
-}
-
-fn profile(table: &Table<'_>, base: Profile, report: &mut Report<'_>) -> Profile {
-    let Some(own) = table.table("profile") else { return base };
-    let typ = |key, base: Vec<String>| {
-        if !own.has(key) {
-            return base;
-        }
-        let short = |t: String| {
-            let lower = t.to_ascii_lowercase();
-            lower.strip_prefix("application/").map_or_else(|| lower.clone(), str::to_owned)
-        };
-        own.strings(key).into_iter().map(short).collect()
-    };
-    let pointers = |key, base: Vec<Pointer>| {
-        if !own.has(key) {
-            return base;
-        }
-        own.pointers(key).into_iter().map(|p| p.value).collect()
-    };
-    let mut markers = |key, base: Vec<Marker>| {
-        if !own.has(key) {
-            return base;
-        }
-        own.tables(key).iter().filter_map(|t| marker(t, report)).collect()
-    };
-    let absent = base.access_typ_absent;
-    Profile {
-        access_typ: typ("access_typ", base.access_typ),
-        access_typ_absent: if own.has("access_typ_absent") {
-            own.flag("access_typ_absent")
-        } else {
-            absent
-        },
-        id_typ: typ("id_typ", base.id_typ),
-        access_markers: markers("access_markers", base.access_markers),
-        id_markers: markers("id_markers", base.id_markers),
-        audience: pointers("audience", base.audience),
-        client: pointers("client", base.client),
-        subject: pointers("subject", base.subject),
-        session: pointers("session", base.session),
-        scope: pointers("scope", base.scope),
-        acr: pointers("acr", base.acr),
-        service: markers("service", base.service),
-        tenant: own.pointer("tenant").map(|p| p.value).or(base.tenant),
-    }
-}
-
-fn marker(table: &Table<'_>, report: &mut Report<'_>) -> Option<Marker> {
-    let facts = ["present", "equals", "starts_with", "ends_with", "same_as"];
-    let [fact] = table.present(&facts).try_into().unwrap_or([""]);
-    let at = table.pointer("at")?.value;
-    let text = |key| table.text(key).map(|t| t.value);
-    match fact {
-        "present" if table.flag("present") => Some(Marker::Present(at)),
-        "present" => Some(Marker::Absent(at)),
-        "equals" => Some(Marker::Equals(at, text("equals")?)),
-        "starts_with" => Some(Marker::StartsWith(at, text("starts_with")?)),
-        "ends_with" => Some(Marker::EndsWith(at, text("ends_with")?)),
-        "same_as" => Some(Marker::Same(at, table.pointer("same_as")?.value)),
-        _ => {
-            let hint = format!("beside `at`, write one of {}", facts.join(", "));
-            report.error(&table.place, "a marker states exactly one fact", Some(hint));
-            None
-        }
     }
 }
 

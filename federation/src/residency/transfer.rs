@@ -4,7 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{client::ClientId, region::RegionId, time::Ttl};
+use crate::{
+    client::ClientId,
+    region::RegionId,
+    time::{Ttl, UnixTime},
+};
 
 /// One `[[transfer]]` rule, compiled.
 #[derive(Clone, Debug)]
@@ -62,8 +66,8 @@ pub struct TransferLimits {
     pub acr: Option<String>,
     /// Lifetime of the token that the target region issues.
     pub ttl: Ttl,
-    /// Last day on which the rule holds, as `YYYY-MM-DD` (UTC).
-    pub expires: String,
+    /// The first moment at which the rule no longer holds: the end of its last day in UTC.
+    pub expires: UnixTime,
 }
 
 impl LegalBasisCode {

@@ -9,7 +9,7 @@ const SCALAR: Kind = Kind::Either(&[Kind::Text, Kind::Flag, Kind::Integer(0, u32
 
 pub(super) static CLAIM: Shape = Shape {
     fields: &[
-        optional("upstream", Kind::Text, "The provider it is for; needed when there are several."),
+        optional("upstream", Kind::Name, "The provider it is for; needed when there are several."),
         optional("from", Kind::Pointer, "Where the claim stands. Either this or `first_of`."),
         optional("first_of", POINTERS, "Where it may stand: the first place with a value counts."),
         required(
@@ -104,14 +104,14 @@ static ACTION: Shape = Shape {
 
 pub(super) static TRANSFER: Shape = Shape {
     fields: &[
-        required("id", Kind::Text, "Its name in clients, records and suspensions."),
+        required("id", Kind::Name, "Its name in clients, records and suspensions."),
         required("to", Kind::Text, "The region that claims go to."),
         required("clients", Kind::MapOf(&Kind::Text), "Who may use it: id here to id there."),
-        required("purposes", TEXTS, "Purposes that a client may name."),
+        required("purposes", Kind::List(&Kind::Name), "Purposes that a client may name."),
         required("legal_basis", Kind::Table(&LEGAL_BASIS), "Why it is lawful."),
         optional("claims", TEXTS, "Claims that cross, by their names here. None by default."),
         required("limits", Kind::Table(&TRANSFER_LIMITS), "How narrow it is."),
-        required("owner", Kind::Text, "The role that answers for it; never a person's name."),
+        required("owner", Kind::Name, "The role that answers for it; never a person's name."),
     ],
 };
 

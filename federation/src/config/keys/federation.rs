@@ -19,7 +19,7 @@ pub(in crate::config) static FEDERATION: Shape = Shape {
 };
 
 static IDENTITY: Shape =
-    Shape { fields: &[required("name", Kind::Text, "The federation's name.")] };
+    Shape { fields: &[required("name", Kind::Name, "The federation's name.")] };
 
 static REGION: Shape = Shape {
     fields: &[
@@ -31,7 +31,7 @@ static REGION: Shape = Shape {
 
 static UPSTREAM: Shape = Shape {
     fields: &[
-        required("name", Kind::Text, "Its name in the regions' files."),
+        required("name", Kind::Name, "Its name in the regions' files."),
         required(
             "audience",
             TEXTS,

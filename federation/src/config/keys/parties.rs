@@ -15,11 +15,11 @@ pub(super) static RESOURCE: Shape = Shape {
         optional("introspect_as", TEXTS, "Clients that may ask about tokens for it."),
         defaulted(
             "sector",
-            Kind::Text,
+            Kind::Name,
             "default",
             "Services of one sector know a person by the same `sub`; another sector separates.",
         ),
-        optional("tenant", Kind::Text, "The only tenant whose people's tokens it accepts."),
+        optional("tenant", Kind::Name, "The only tenant whose people's tokens it accepts."),
         optional("ttl", Kind::Duration, "Lifetime of its tokens; at most 1h."),
         optional("acr", Kind::Text, "Weakest authentication context that it accepts."),
         optional("auth_age_max", Kind::Duration, "Oldest login that it accepts."),
@@ -55,7 +55,7 @@ pub(super) static CLIENT: Shape = Shape {
             "delegate",
             "\"delegate\": tokens name it in `act`. \"subject\": they speak of the person alone.",
         ),
-        optional("tenant", Kind::Text, "The only tenant for whose people it gets tokens."),
+        optional("tenant", Kind::Name, "The only tenant for whose people it gets tokens."),
         optional("rate", Kind::Table(&RATE), "Requests that it may make. By default limits.rate."),
     ],
 };

@@ -11,7 +11,7 @@ pub(in crate::config) const PRESETS: [&str; 6] =
 
 pub(super) static UPSTREAM: Shape = Shape {
     fields: &[
-        required("name", Kind::Text, "Its name in rules, records and federation.toml."),
+        required("name", Kind::Name, "Its name in rules, records and federation.toml."),
         optional(
             "preset",
             Kind::Choice(&PRESETS),
@@ -26,7 +26,7 @@ pub(super) static UPSTREAM: Shape = Shape {
         ),
         optional(
             "tenants",
-            TEXTS,
+            Kind::List(&Kind::Name),
             "Tenants that are accepted; each makes one exact issuer of the template.",
         ),
         optional(
