@@ -36,7 +36,8 @@ pub struct Law {
     pub clients: BTreeMap<ClientId, Client>,
     /// Lifetime of an access token where the resource says nothing.
     pub access_token_ttl: Ttl,
-    /// SHA-256 over the region's and the federation's files: names this law in audit records.
+    /// SHA-256 over the region's and the federation's files and the files of clients that they name:
+    /// names this law in audit records.
     pub digest: [u8; 32],
 }
 

@@ -1,3 +1,5 @@
+//! A whole configuration: what it reads as, what is said about mistakes, and that no text breaks it.
+
 use proptest::prelude::*;
 
 use super::{keys::FEDERATION as FEDERATION_SHAPE, *};

@@ -1,3 +1,5 @@
+//! Every preset against tokens of its provider (`testdata/presets`).
+
 use serde_json::{Map, Value};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Projections: single rules, and properties over arbitrary rules and claims.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
