@@ -3,19 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A JWS signature algorithm. `none` and the HMAC family have no variant, so they cannot be allowed.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// Ed25519 (RFC 8037). Also read under its fully specified name `Ed25519` (RFC 9864).
     #[serde(rename = "EdDSA", alias = "Ed25519")]

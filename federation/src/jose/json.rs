@@ -8,9 +8,9 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Deepest nesting of objects and arrays: real tokens stay under six.
-pub(super) const JSON_DEPTH_MAX: usize = 16;
+pub const JSON_DEPTH_MAX: usize = 16;
 /// Most values in one document: a token of 16 KiB with short members stays under this.
-pub(super) const JSON_VALUES_MAX: usize = 2_000;
+pub const JSON_VALUES_MAX: usize = 2_000;
 
 /// Why a text was not read as a JSON object. The text itself is never part of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::{Algorithm, JsonError, base64url, from_base64url, parse_object, sha256};
 
 /// Most keys in one set: providers publish two to ten.
-const JWK_SET_KEYS_MAX: usize = 100;
+pub const JWK_SET_KEYS_MAX: usize = 100;
 /// Smallest and largest RSA modulus in bytes (2048 and 4096 bits; verifying a larger one is slow).
 const RSA_MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 /// Members that only a private or symmetric key has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).

@@ -15,8 +15,8 @@ mod jws;
 mod vectors_test;
 
 pub use algorithm::Algorithm;
-pub use json::{JsonError, parse_object};
-pub use jwk::{Jwk, JwkError, JwkSet, JwkSetError, KeyId, PublicKey};
+pub use json::{JSON_DEPTH_MAX, JSON_VALUES_MAX, JsonError, parse_object};
+pub use jwk::{JWK_SET_KEYS_MAX, Jwk, JwkError, JwkSet, JwkSetError, KeyId, PublicKey};
 pub use jws::{JwsError, SignedToken, SigningInput, TOKEN_BYTES_MAX, UnverifiedJws};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

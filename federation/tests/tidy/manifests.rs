@@ -13,7 +13,6 @@ const FEDERATION_MAY_USE: [&str; 13] = [
     "curve25519-dalek",
     "jiff",
     "roaring",
-    "schemars",
     "serde",
     "serde_json",
     "signed_note",

@@ -176,7 +176,7 @@ impl<'f> Call<'f> {
         };
         let record = AuditRecord::new(self.now, Some(self.request_id.clone()), event);
         let item = AuditItem::of(&record).map_err(|_| refusal::INTERNAL_FAULT)?;
-        self.facade.audit.record(item.once(replay)).await.map_err(unrecorded)?;
+        self.facade.audit.record(item.once(replay)).await.map_err(|e| unrecorded(&e))?;
         Ok(())
     }
 
@@ -200,20 +200,18 @@ impl<'f> Call<'f> {
         match self.facade.audit.record(item).await {
             Ok(_) => refused,
             Err(RecordError::Replayed) => refusal::CLIENT_ASSERTION_REPLAYED.into(),
-            Err(error) => unrecorded(error),
+            Err(error) => unrecorded(&error),
         }
     }
 }
 
 /// The refusal that goes with a record that could not be made durable.
-pub(super) fn unrecorded(error: RecordError) -> Refused {
-    match error {
-        RecordError::Replayed => refusal::CLIENT_ASSERTION_REPLAYED.into(),
-        _ => {
-            tracing::warn!(%error, "nothing is issued: the audit log cannot be written");
-            refusal::AUDIT_UNAVAILABLE.into()
-        }
+pub(super) fn unrecorded(error: &RecordError) -> Refused {
+    if *error == RecordError::Replayed {
+        return refusal::CLIENT_ASSERTION_REPLAYED.into();
     }
+    tracing::warn!(%error, "nothing is issued: the audit log cannot be written");
+    refusal::AUDIT_UNAVAILABLE.into()
 }
 
 impl Answer {

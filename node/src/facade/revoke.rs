@@ -47,7 +47,7 @@ async fn save(
         Some(replay) => item.once(replay),
         None => item,
     };
-    call.facade.audit.record(item.revoking(revocation)).await.map_err(unrecorded)?;
+    call.facade.audit.record(item.revoking(revocation)).await.map_err(|e| unrecorded(&e))?;
     call.facade.revocations.mark(revocation);
     call.facade.metrics.revocations.inc();
     Ok(())

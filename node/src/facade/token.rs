@@ -115,7 +115,7 @@ async fn record_and_issue(
         item = item.once(replay);
     }
     let recorded =
-        facade.audit.record_authorization(authorization, item).await.map_err(unrecorded)?;
+        facade.audit.record_authorization(authorization, item).await.map_err(|e| unrecorded(&e))?;
     match facade.issuer.issue(recorded).await {
         Ok(issued) => Ok(issued),
         Err((authorization, error)) => Err(signing_failed(call, &authorization, &error).await),
@@ -137,7 +137,7 @@ async fn signing_failed(
     match AuditItem::of(&record) {
         Ok(item) => match call.facade.audit.record(item).await {
             Ok(_) => refusal::SIGNING_UNAVAILABLE.into(),
-            Err(error) => unrecorded(error),
+            Err(error) => unrecorded(&error),
         },
         Err(_) => refusal::INTERNAL_FAULT.into(),
     }

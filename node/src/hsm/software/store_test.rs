@@ -1,3 +1,5 @@
+//! The software key store: what is refused, and what survives.
+
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::*;
