@@ -13,8 +13,8 @@ pub(super) struct Admitted {
     pub(super) records: Vec<(u64, Append)>,
     /// Revocations to save, in the order of their primary key.
     pub(super) revocations: BTreeMap<(u64, u32), UnixTime>,
-    /// Replay entries that were written for items that are not saved: to be taken back.
-    pub(super) orphans: Vec<[u8; 32]>,
+    /// New replay entries of items that are not saved: to be left out, or taken back.
+    pub(super) orphans: BTreeSet<[u8; 32]>,
     /// The answer, if the rest succeeds.
     pub(super) appended: Appended,
 }
@@ -55,8 +55,7 @@ pub(super) fn admit(base: &Frontier, batch: Vec<Append>, mut new: BTreeSet<[u8; 
         outcomes.push(AppendOutcome::Saved { seq });
         records.push((seq, item));
     }
-    let orphans = new.into_iter().collect();
-    Admitted { records, revocations, orphans, appended: Appended { frontier, outcomes } }
+    Admitted { records, revocations, orphans: new, appended: Appended { frontier, outcomes } }
 }
 
 #[cfg(test)]
@@ -77,7 +76,7 @@ mod tests {
         }
     }
 
-    fn outcomes(batch: &[&[u8]], existing: &[u8]) -> (Vec<AppendOutcome>, Vec<[u8; 32]>) {
+    fn outcomes(batch: &[&[u8]], existing: &[u8]) -> (Vec<AppendOutcome>, BTreeSet<[u8; 32]>) {
         let batch: Vec<Append> = batch.iter().map(|keys| item(keys)).collect();
         let mut new: BTreeSet<[u8; 32]> = replay_entries(&batch).into_keys().collect();
         for key in existing {
@@ -113,7 +112,7 @@ mod tests {
     fn keys_of_an_item_that_is_not_saved_are_taken_back() {
         let (outcomes, orphans) = outcomes(&[&[1, 2]], &[2]);
         assert_eq!(outcomes, [AppendOutcome::Replayed]);
-        assert_eq!(orphans, [[1; 32]]);
+        assert_eq!(orphans, BTreeSet::from([[1; 32]]));
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn insert_replays(
 
 async fn delete_orphans(
     tx: &mut Transaction<'static, Postgres>,
-    orphans: Vec<[u8; 32]>,
+    orphans: BTreeSet<[u8; 32]>,
 ) -> Result<(), StoreError> {
     if orphans.is_empty() {
         return Ok(());

@@ -8,10 +8,11 @@ use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction};
 use super::{SqliteStore, chunk::Chunked, classify};
 use crate::store::{Append, Appended, StoreError, batch, column};
 
-/// The statements of an append, in all sizes.
+/// The statements of an append, in all sizes. `OR FAIL` spares SQLite the journal with which it
+/// would undo one statement alone: any failure here undoes the whole transaction.
 pub(super) struct Statements {
+    known: Chunked,
     replays: Chunked,
-    orphans: Chunked,
     records: Chunked,
     revocations: Chunked,
 }
@@ -19,14 +20,10 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new() -> Self {
         Self {
-            replays: Chunked::new(
-                "INSERT INTO replay (key, expires_at) VALUES",
-                2,
-                "ON CONFLICT DO NOTHING RETURNING key",
-            ),
-            orphans: Chunked::new("DELETE FROM replay WHERE (key) IN (VALUES", 1, ")"),
+            known: Chunked::new("SELECT key FROM replay WHERE key IN (VALUES", 1, ")"),
+            replays: Chunked::new("INSERT OR FAIL INTO replay (key, expires_at) VALUES", 2, ""),
             records: Chunked::new(
-                "INSERT INTO audit_record (log, seq, recorded_at, record, salt, personal, \
+                "INSERT OR FAIL INTO audit_record (log, seq, recorded_at, record, salt, personal, \
                  personal_salt, personal_digest, leaf) VALUES",
                 9,
                 "",
@@ -65,9 +62,10 @@ impl SqliteStore {
     ) -> Result<Appended, StoreError> {
         let wanted = batch::replay_entries(&batch);
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(classify)?;
-        let new = self.insert_replays(&mut tx, wanted).await?;
-        let admitted = batch::admit(base, batch, new);
-        self.delete_orphans(&mut tx, admitted.orphans).await?;
+        let new = self.without_known(&mut tx, &wanted).await?;
+        let admitted = batch::admit(base, batch, new.clone());
+        let used = new.difference(&admitted.orphans).filter_map(|key| wanted.get_key_value(key));
+        self.insert_replays(&mut tx, used.collect()).await?;
         self.insert_records(&mut tx, admitted.records).await?;
         self.insert_revocations(&mut tx, admitted.revocations).await?;
         self.advance(&mut tx, base, &admitted.appended.frontier).await?;
@@ -75,38 +73,38 @@ impl SqliteStore {
         Ok(admitted.appended)
     }
 
-    async fn insert_replays(
+    /// The keys that are not in the database. Nobody else can add one before this transaction ends.
+    async fn without_known(
         &self,
         tx: &mut Transaction<'_, Sqlite>,
-        wanted: BTreeMap<[u8; 32], UnixTime>,
+        wanted: &BTreeMap<[u8; 32], UnixTime>,
     ) -> Result<BTreeSet<[u8; 32]>, StoreError> {
-        let mut new = BTreeSet::new();
-        let pieces = self.statements.replays.pieces(wanted.len());
-        let mut rows = wanted.into_iter();
-        for (size, text) in pieces {
+        let mut new: BTreeSet<[u8; 32]> = wanted.keys().copied().collect();
+        let mut rows = wanted.keys();
+        for (size, text) in self.statements.known.pieces(wanted.len()) {
             let mut query = sqlx::query_scalar(AssertSqlSafe(text));
-            for (key, expires_at) in rows.by_ref().take(size) {
-                query = query.bind(key.to_vec()).bind(column::from_time(expires_at));
+            for key in rows.by_ref().take(size) {
+                query = query.bind(key.to_vec());
             }
-            let keys: Vec<Vec<u8>> = query.fetch_all(&mut **tx).await.map_err(classify)?;
-            for key in keys {
-                new.insert(column::to_digest(&key)?);
+            let known: Vec<Vec<u8>> = query.fetch_all(&mut **tx).await.map_err(classify)?;
+            for key in known {
+                new.remove(&column::to_digest(&key)?);
             }
         }
         Ok(new)
     }
 
-    async fn delete_orphans(
+    async fn insert_replays(
         &self,
         tx: &mut Transaction<'_, Sqlite>,
-        orphans: Vec<[u8; 32]>,
+        entries: Vec<(&[u8; 32], &UnixTime)>,
     ) -> Result<(), StoreError> {
-        let pieces = self.statements.orphans.pieces(orphans.len());
-        let mut rows = orphans.into_iter();
+        let pieces = self.statements.replays.pieces(entries.len());
+        let mut rows = entries.into_iter();
         for (size, text) in pieces {
             let mut query = sqlx::query(AssertSqlSafe(text));
-            for key in rows.by_ref().take(size) {
-                query = query.bind(key.to_vec());
+            for (key, expires_at) in rows.by_ref().take(size) {
+                query = query.bind(key.to_vec()).bind(column::from_time(*expires_at));
             }
             query.execute(&mut **tx).await.map_err(classify)?;
         }

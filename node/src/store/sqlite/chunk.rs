@@ -3,7 +3,7 @@
 //! SQLite has no arrays to bind, and a statement for every possible number of rows would crowd
 //! the cache. Rows are cut into pieces of powers of two instead.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 /// Sizes of pieces, largest first. 64 rows of nine columns are well under SQLite's limit of
 /// 32,766 bound values.
@@ -31,20 +31,10 @@ impl Chunked {
     }
 }
 
+/// Placeholders have no numbers: SQLite would search its list of numbers for each bound value.
 fn text(head: &str, columns: usize, rows: usize, tail: &str) -> String {
-    let mut text = head.to_owned();
-    for row in 0..rows {
-        text.push_str(if row == 0 { " (" } else { ", (" });
-        for column in 1..=columns {
-            let comma = if column == 1 { "" } else { ", " };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{comma}?{}", row * columns + column);
-        }
-        text.push(')');
-    }
-    text.push(' ');
-    text.push_str(tail);
-    text
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    format!("{head} {} {tail}", vec![row.as_str(); rows].join(", "))
 }
 
 #[cfg(test)]
@@ -62,10 +52,10 @@ mod tests {
     }
 
     #[test]
-    fn values_are_numbered_row_by_row() {
+    fn rows_stand_between_head_and_tail() {
         assert_eq!(
             text("INSERT INTO t (a, b) VALUES", 2, 2, "ON CONFLICT DO NOTHING"),
-            "INSERT INTO t (a, b) VALUES (?1, ?2), (?3, ?4) ON CONFLICT DO NOTHING"
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
         );
     }
 }

@@ -117,6 +117,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("journal_size_limit", JOURNAL_BYTES)
         // What is erased is overwritten, not only unlinked.
         .pragma("secure_delete", "ON")
+        // Nothing of a statement is spilled to a file elsewhere.
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
 }
 
