@@ -53,3 +53,12 @@ CREATE TABLE status_list (
     list_id BIGINT NOT NULL PRIMARY KEY,
     drawn_at BIGINT NOT NULL
 );
+
+-- One row of as many bytes as some tens of records: writing it anew shows that there is space.
+CREATE TABLE proof_of_space (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    filler BYTEA NOT NULL
+);
+
+-- Compressed it would take no space and prove nothing.
+ALTER TABLE proof_of_space ALTER COLUMN filler SET STORAGE EXTERNAL;

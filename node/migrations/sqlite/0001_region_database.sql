@@ -53,3 +53,9 @@ CREATE TABLE status_list (
     list_id INTEGER NOT NULL PRIMARY KEY,
     drawn_at INTEGER NOT NULL
 ) STRICT;
+
+-- One row of as many bytes as some tens of records: writing it anew shows that there is space.
+CREATE TABLE proof_of_space (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    filler BLOB NOT NULL
+) STRICT;

@@ -33,6 +33,10 @@ pub const REVOCATION_PAGE: u32 = 4_096;
 /// and lists that old have no living tokens.
 pub const STATUS_LISTS_MAX: u32 = 65_536;
 
+/// What an empty append writes: some tens of records, so that a database is not called well again
+/// while only a scrap of space is left.
+const PROOF_BYTES: usize = 64 * 1_024;
+
 /// Rows that one statement of maintenance touches, so that issuing never waits long behind it.
 const MAINTENANCE_ROWS: u32 = 1_000;
 
@@ -40,7 +44,8 @@ const MAINTENANCE_ROWS: u32 = 1_000;
 pub trait Store: Send + Sync + 'static {
     /// Saves a batch in one transaction. Each item is saved whole or, when one of its replay
     /// entries exists already, not at all; the saved records get consecutive numbers after `base`.
-    /// Of two items in one batch with a common replay entry the first is saved.
+    /// Of two items in one batch with a common replay entry the first is saved. An empty batch
+    /// saves nothing, but proves that saving works and that there is space for some records.
     ///
     /// # Errors
     /// Nothing was saved if the error is `Full`, `Fenced` or `Behind`. After any other it is

@@ -48,7 +48,8 @@ on_both! {
         another_regions_database_is_refused_and_both_are_named,
         another_nodes_log_is_missing_until_it_is_made,
         a_database_of_a_newer_build_is_refused,
-        a_reader_reads_beside_the_writer_and_cannot_write;
+        a_reader_reads_beside_the_writer_and_cannot_write,
+        a_reader_needs_no_running_node;
     maintenance:
         purging_spares_what_expires_this_second,
         a_purge_deletes_more_than_one_statement_may,

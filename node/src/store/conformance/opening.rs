@@ -64,6 +64,20 @@ pub(super) async fn a_reader_reads_beside_the_writer_and_cannot_write(fixture: &
     assert_eq!(reader.audit_tail().await.unwrap().size(), 2);
 }
 
+pub(super) async fn a_reader_needs_no_running_node(fixture: &Fixture) {
+    let writer = fixture.created().await;
+    append(&*writer, vec![item(0)]).await;
+    writer.close().await;
+    drop(writer);
+    let own = binding("eu-central", 1);
+    let reader = open(&fixture.location, &own, Access::Read).await.unwrap();
+    assert_eq!(reader.audit_tail().await.unwrap().size(), 1);
+    assert_eq!(reader.audit_page(0, 10).await.unwrap()[0].sealed, item(0).record);
+    // A reader is in nobody's way.
+    let writer = fixture.open().await.unwrap();
+    assert_eq!(append(&*writer, vec![item(1)]).await, [AppendOutcome::Saved { seq: 1 }]);
+}
+
 #[tokio::test]
 async fn a_second_process_on_one_file_is_refused() {
     let fixture = Fixture::sqlite();

@@ -9,7 +9,7 @@ use exequatur_federation::{
 use sqlx::{Postgres, Transaction};
 
 use super::{PostgresStore, classify};
-use crate::store::{Append, Appended, StoreError, batch, column};
+use crate::store::{Append, Appended, PROOF_BYTES, StoreError, batch, column};
 
 impl PostgresStore {
     pub(super) async fn append_batch(
@@ -19,6 +19,9 @@ impl PostgresStore {
     ) -> Result<Appended, StoreError> {
         let wanted = batch::replay_entries(&batch);
         let mut tx = self.pool.begin().await.map_err(classify)?;
+        if batch.is_empty() {
+            prove_space(&mut tx).await?;
+        }
         let new = insert_replays(&mut tx, wanted).await?;
         let admitted = batch::admit(base, batch, new);
         delete_orphans(&mut tx, admitted.orphans).await?;
@@ -91,6 +94,18 @@ impl PostgresStore {
             .map_err(classify)?;
         Err(if epoch == self.epoch { StoreError::Behind } else { StoreError::Fenced })
     }
+}
+
+async fn prove_space(tx: &mut Transaction<'static, Postgres>) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO proof_of_space (id, filler) VALUES (1, $1) \
+         ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
+    )
+    .bind(vec![0_u8; PROOF_BYTES])
+    .execute(&mut **tx)
+    .await
+    .map_err(classify)?;
+    Ok(())
 }
 
 async fn insert_replays(

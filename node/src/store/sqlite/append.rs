@@ -6,7 +6,7 @@ use exequatur_federation::{audit::Frontier, time::UnixTime};
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction};
 
 use super::{SqliteStore, chunk::Chunked, classify};
-use crate::store::{Append, Appended, StoreError, batch, column};
+use crate::store::{Append, Appended, PROOF_BYTES, StoreError, batch, column};
 
 /// The statements of an append, in all sizes. `OR FAIL` spares SQLite the journal with which it
 /// would undo one statement alone: any failure here undoes the whole transaction.
@@ -62,6 +62,9 @@ impl SqliteStore {
     ) -> Result<Appended, StoreError> {
         let wanted = batch::replay_entries(&batch);
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(classify)?;
+        if batch.is_empty() {
+            prove_space(&mut tx).await?;
+        }
         let new = self.without_known(&mut tx, &wanted).await?;
         let admitted = batch::admit(base, batch, new.clone());
         let used = new.difference(&admitted.orphans).filter_map(|key| wanted.get_key_value(key));
@@ -190,6 +193,19 @@ impl SqliteStore {
             .map_err(classify)?;
         Err(if epoch == self.epoch { StoreError::Behind } else { StoreError::Fenced })
     }
+}
+
+/// Random, as SQLite does not write what has not changed.
+async fn prove_space(tx: &mut Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO proof_of_space (id, filler) VALUES (1, randomblob(?1)) \
+         ON CONFLICT (id) DO UPDATE SET filler = excluded.filler",
+    )
+    .bind(i64::try_from(PROOF_BYTES).unwrap_or(i64::MAX))
+    .execute(&mut **tx)
+    .await
+    .map_err(classify)?;
+    Ok(())
 }
 
 /// A record's number that exists already means that the tree given is not the stored one.

@@ -278,6 +278,11 @@ mod tests {
         limit("PRAGMA max_page_count = 40").await.unwrap();
         assert_eq!(store.append(&base, vec![large(2)]).await.unwrap_err(), StoreError::Full);
 
+        // Nor is it called well by an empty append while it is full.
+        limit("PRAGMA max_page_count = 40").await.unwrap();
+        assert_eq!(store.append(&base, Vec::new()).await.unwrap_err(), StoreError::Full);
+
+        store.append(&base, Vec::new()).await.unwrap();
         let appended = store.append(&base, vec![large(3)]).await.unwrap();
         assert_eq!(appended.outcomes, [AppendOutcome::Saved { seq: saved }]);
     }
