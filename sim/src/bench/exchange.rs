@@ -1,0 +1,388 @@
+//! One run of `bench exchange`: a global issuer, a floor, a region with software keys and one with
+//! SoftHSM2, and the rows that are measured on them. Everything that is started ends with the run,
+//! also when it is interrupted.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+use exequatur_federation::jose::base64url;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    floor,
+    issuer::{AUDIENCE, GlobalIssuer, IssuerError},
+    key::KeyError,
+    load::LoadError,
+    pin,
+    program::{Program, ProgramError},
+    region::{self, Keys, Parties, Region, RegionError},
+    report::{Report, number, rounded},
+    request::{KeyClient, SecretClient},
+    rows::{Generator, Method, Server},
+    softhsm::{Slot, SlotError},
+};
+
+/// Starts of which the fastest counts.
+const STARTS: usize = 5;
+/// A disk that claims to be faster than this is none.
+const DURABLE_US_MIN: u32 = 15;
+
+/// What is measured, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Length of one window.
+    pub(crate) seconds: u16,
+    /// Connections of the load generator.
+    pub(crate) connections: usize,
+    /// The only row, or all of them.
+    pub(crate) only: Option<Row>,
+    /// Whether files stay.
+    pub(crate) keep_directory: bool,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    /// One subject token, again and again.
+    CachedSubject,
+    /// New subject tokens, beside the floor; latencies, and memory afterwards.
+    Exchange,
+    /// The floor, without the node.
+    Floor,
+    /// Introspection.
+    Introspection,
+    /// `private_key_jwt`, beside its floor.
+    PrivateKeyJwt,
+    /// One connection, beside durable writes.
+    Single,
+    /// The signing key in SoftHSM2.
+    Softhsm,
+    /// Time to readiness and memory before the first request.
+    Start,
+}
+
+/// Why a run found nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// Nothing could be written where the durable writes are timed.
+    #[error("a durable write failed: {0}")]
+    Disk(io::Error),
+    /// The directory of the run.
+    #[error("`{}` could not be made: {cause}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// SIGINT or SIGTERM came.
+    #[error("interrupted")]
+    Interrupted,
+    /// The global issuer.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// A key or a token.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The node's binary is not beside this one.
+    #[error("`{}` is missing: `make bench-exchange` builds it", path.display())]
+    NodeMissing {
+        /// Where it is looked for.
+        path: PathBuf,
+    },
+    /// A program.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// A region's files.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// The runtime, or its signal handlers.
+    #[error("the runtime could not be started: {0}")]
+    Runtime(io::Error),
+    /// SoftHSM2.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    /// The server did not answer as it should.
+    #[error("row {row}: {cause}\n{said}")]
+    Window {
+        /// Which row.
+        row: &'static str,
+        /// What came instead.
+        cause: LoadError,
+        /// The end of the server's output.
+        said: String,
+    },
+}
+
+impl RunError {
+    /// A window that failed, with what the server wrote.
+    pub(crate) fn window(row: &'static str, cause: LoadError, server: &Program) -> Self {
+        Self::Window { row, cause, said: server.said() }
+    }
+}
+
+/// Runs the plan. Progress goes to standard error.
+pub(crate) fn run(plan: &Plan) -> Result<Report, RunError> {
+    if cfg!(debug_assertions) {
+        eprintln!("warning: built without optimisation; the numbers mean nothing");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(RunError::Runtime)?.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+        tokio::select! {
+            report = Box::pin(measure(plan)) => report,
+            _ = interrupt.recv() => Err(RunError::Interrupted),
+            _ = terminate.recv() => Err(RunError::Interrupted),
+        }
+    })
+}
+
+async fn measure(plan: &Plan) -> Result<Report, RunError> {
+    let binaries = Binaries::find(plan)?;
+    let directory = run_directory(plan, &binaries)?;
+    let issuer = GlobalIssuer::start()?;
+    let by_secret = SecretClient::generate("bench-secret")?;
+    let by_key = KeyClient::generate("bench-key")?;
+    let resource_server = SecretClient::generate("bench-api")?;
+    let parties = Parties {
+        upstream: issuer.issuer(),
+        by_secret: &by_secret,
+        by_key: &by_key,
+        resource_server: &resource_server,
+    };
+    let region = write_region(directory.path(), "software", Keys::Software, parties)?;
+    let (floor_program, address) =
+        start_floor(&binaries, directory.path(), &region, (&issuer, parties)).await?;
+    let floor = Server { address, target: region.target(), program: &floor_program };
+    let generator = Generator::new(plan, parties, &issuer, &floor).await?;
+    let mut run = Run { plan, binaries, report: Report::default() };
+
+    if run.only(Row::Floor) {
+        run.report.floor_per_s = Some(generator.floor_alone(&floor).await?.per_second());
+        return Ok(run.report);
+    }
+    if !run.only(Row::Softhsm) {
+        region.init(&run.binaries.node)?;
+        run.on_software(&region, &generator, &floor).await?;
+    }
+    if run.wants(Row::Softhsm) {
+        let slot = Slot::make(&subdirectory(directory.path(), "slot")?)?;
+        let region = write_region(directory.path(), "softhsm", Keys::Slot(slot), parties)?;
+        region.init(&run.binaries.node)?;
+        run.on_softhsm(&region, &generator).await?;
+    }
+    Ok(run.report)
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    binaries: Binaries,
+    report: Report,
+}
+
+impl Run<'_> {
+    fn wants(&self, row: Row) -> bool {
+        self.plan.only.is_none_or(|only| only == row)
+    }
+
+    fn only(&self, row: Row) -> bool {
+        self.plan.only == Some(row)
+    }
+
+    async fn on_software(
+        &mut self,
+        region: &Region,
+        generator: &Generator<'_>,
+        floor: &Server<'_>,
+    ) -> Result<(), RunError> {
+        let program = self.start(region).await?;
+        let node = Server::node(region, &program);
+        if self.wants(Row::Exchange) {
+            self.exchange(generator, floor, &node).await?;
+        }
+        if self.wants(Row::CachedSubject) {
+            let series = generator.cached(&node).await?;
+            self.report.cached_subject_per_s = Some(series.per_second());
+        }
+        if self.wants(Row::PrivateKeyJwt) {
+            let method = Method::Assertion;
+            let row = generator.beside_floor("private_key_jwt", method, floor, &node).await?;
+            let (floors, nodes) = row;
+            self.report.private_key_jwt_floor_per_s = Some(floors.per_second());
+            self.report.private_key_jwt_per_s = Some(nodes.per_second());
+        }
+        if self.wants(Row::Introspection) {
+            let series = generator.introspection(&node).await?;
+            self.report.introspection_per_s = Some(series.per_second());
+        }
+        if self.wants(Row::Single) {
+            self.single(generator, &node, region.directory()).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_softhsm(
+        &mut self,
+        region: &Region,
+        generator: &Generator<'_>,
+    ) -> Result<(), RunError> {
+        let mut program = region.start(&self.binaries.node)?;
+        program.ready(region.operations()).await?;
+        let series = generator.alone("softhsm", &Server::node(region, &program)).await?;
+        self.report.softhsm_per_s = Some(series.per_second());
+        Ok(())
+    }
+
+    /// Starts the node, several times if that is measured, and leaves the last one running.
+    async fn start(&mut self, region: &Region) -> Result<Program, RunError> {
+        let starts = if self.wants(Row::Start) { STARTS } else { 1 };
+        let mut fastest = None;
+        loop {
+            let mut program = region.start(&self.binaries.node)?;
+            let took = program.ready(region.operations()).await?;
+            let times: &mut (usize, _) = fastest.get_or_insert((0, took));
+            *times = (times.0 + 1, times.1.min(took));
+            if times.0 < starts {
+                continue;
+            }
+            if self.wants(Row::Start) {
+                let milliseconds = times.1.as_secs_f64() * 1_000.0;
+                self.report.ready_ms = Some(rounded(milliseconds));
+                self.report.idle_rss_mib = Some(mib(program.resident_kib()?));
+            }
+            return Ok(program);
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        generator: &Generator<'_>,
+        floor: &Server<'_>,
+        node: &Server<'_>,
+    ) -> Result<(), RunError> {
+        let row = generator.beside_floor("exchange", Method::Secret, floor, node).await?;
+        let (floors, nodes) = row;
+        let report = &mut self.report;
+        report.floor_per_s = Some(floors.per_second());
+        report.exchange_per_s = Some(nodes.per_second());
+        let ratio = number(nodes.per_second()) / number(floors.per_second().max(1));
+        report.ratio = Some(rounded(ratio));
+        report.p50_us = Some(nodes.percentile(50));
+        report.p99_us = Some(nodes.percentile(99));
+        report.rss_mib = Some(mib(node.program.resident_kib()?));
+        Ok(())
+    }
+
+    async fn single(
+        &mut self,
+        generator: &Generator<'_>,
+        node: &Server<'_>,
+        directory: &Path,
+    ) -> Result<(), RunError> {
+        let (series, writes) = generator.single(node, directory).await?;
+        let write = writes.percentile(50);
+        if write < DURABLE_US_MIN {
+            eprintln!(
+                "warning: a durable write takes {write} µs: {} is on no disk",
+                directory.display()
+            );
+        }
+        self.report.single_p50_us = Some(series.percentile(50));
+        self.report.fsync_p50_us = Some(write);
+        Ok(())
+    }
+}
+
+/// The programs of a build, which lie beside each other.
+struct Binaries {
+    this: PathBuf,
+    node: PathBuf,
+}
+
+impl Binaries {
+    /// The node must be there if a row needs it.
+    fn find(plan: &Plan) -> Result<Self, RunError> {
+        let this = std::env::current_exe().map_err(RunError::Runtime)?;
+        let node = this.with_file_name("exequatur");
+        if plan.only != Some(Row::Floor) && !node.exists() {
+            return Err(RunError::NodeMissing { path: node });
+        }
+        Ok(Self { this, node })
+    }
+}
+
+/// A directory under `target/bench`, on the disk that the build is on: a temporary directory may be
+/// in memory, where a durable write costs nothing.
+fn run_directory(plan: &Plan, binaries: &Binaries) -> Result<TempDir, RunError> {
+    let target = binaries.this.ancestors().nth(2).unwrap_or(Path::new("."));
+    let path = target.join("bench");
+    let made = std::fs::create_dir_all(&path).and_then(|()| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("exchange-").disable_cleanup(plan.keep_directory).tempdir_in(&path)
+    });
+    let directory = made.map_err(|cause| RunError::Directory { path, cause })?;
+    if plan.keep_directory {
+        eprintln!("files stay in {}", directory.path().display());
+    }
+    Ok(directory)
+}
+
+fn subdirectory(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
+    let path = parent.join(name);
+    match std::fs::create_dir(&path) {
+        Ok(()) => Ok(path),
+        Err(cause) => Err(RunError::Directory { path, cause }),
+    }
+}
+
+fn write_region(
+    parent: &Path,
+    name: &str,
+    keys: Keys,
+    parties: Parties<'_>,
+) -> Result<Region, RunError> {
+    Ok(Region::write(&subdirectory(parent, name)?, keys, parties)?)
+}
+
+async fn start_floor(
+    binaries: &Binaries,
+    directory: &Path,
+    region: &Region,
+    (issuer, parties): (&GlobalIssuer, Parties<'_>),
+) -> Result<(Program, std::net::SocketAddr), RunError> {
+    let hash = parties.by_secret.hash();
+    let settings = floor::Settings {
+        issuer: region.target().issuer.to_owned(),
+        upstream_issuer: issuer.issuer().to_owned(),
+        upstream_audience: AUDIENCE.to_owned(),
+        upstream_keys: issuer.jwk_set(),
+        secret_client: (
+            parties.by_secret.id().to_owned(),
+            base64url(&hash.salt),
+            base64url(&hash.hash),
+        ),
+        key_client: parties.by_key.id().to_owned(),
+        key_client_keys: parties.by_key.key().to_jwk_set(),
+    };
+    let path = directory.join("floor.json");
+    let written = serde_json::to_vec(&settings)
+        .map_err(io::Error::other)
+        .and_then(|text| std::fs::write(&path, text))
+        .and_then(|()| region::free_port());
+    let address = written.map_err(|cause| RunError::Directory { path: path.clone(), cause })?;
+    let mut command = pin::on_node_core(&binaries.this);
+    command.args(["bench", "floor", "--listen", &address.to_string(), "--settings"]).arg(&path);
+    let mut program = Program::start("the floor", &mut command, &directory.join("floor.log"))?;
+    program.ready(address).await?;
+    Ok((program, address))
+}
+
+/// KiB in MiB.
+fn mib(kib: u64) -> f64 {
+    rounded(number(kib) / 1_024.0)
+}
