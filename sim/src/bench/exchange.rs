@@ -163,7 +163,9 @@ async fn measure(plan: &Plan) -> Result<Report, RunError> {
     let mut run = Run { plan, binaries, report: Report::default() };
 
     if run.only(Row::Floor) {
-        run.report.floor_per_s = Some(generator.floor_alone(&floor).await?.per_second());
+        let series = generator.floor_alone(&floor).await?;
+        run.report.floor_per_s = Some(series.per_second());
+        run.report.floor_core_us = Some(series.core_us());
         return Ok(run.report);
     }
     if !run.only(Row::Softhsm) {
@@ -270,6 +272,8 @@ impl Run<'_> {
         let report = &mut self.report;
         report.floor_per_s = Some(floors.per_second());
         report.exchange_per_s = Some(nodes.per_second());
+        report.floor_core_us = Some(floors.core_us());
+        report.exchange_core_us = Some(nodes.core_us());
         let ratio = number(nodes.per_second()) / number(floors.per_second().max(1));
         report.ratio = Some(rounded(ratio));
         report.p50_us = Some(nodes.percentile(50));

@@ -66,6 +66,8 @@ pub(crate) enum Requests {
 pub(crate) struct Measured {
     /// Answers a second.
     pub(crate) per_second: u64,
+    /// Answers in all, those of the warm-up included.
+    pub(crate) answered: u64,
     /// From the first byte sent to the last byte received.
     pub(crate) latencies: Histogram,
 }
@@ -112,14 +114,15 @@ pub(crate) async fn run(load: &Load) -> Result<Measured, LoadError> {
     }
     let wait = load.warm_up + load.window + ANSWER_WITHIN;
     let tallies = tokio::time::timeout(wait, gather(&mut connections));
-    let Tally { latencies, last } = tallies.await.map_err(|_| LoadError::Late)??;
+    let Tally { latencies, last, answered } = tallies.await.map_err(|_| LoadError::Late)??;
     let elapsed = last.and_then(|last| last.checked_duration_since(begins));
     let microseconds = elapsed.map_or(0, |elapsed| elapsed.as_micros());
     let per_second = u128::from(latencies.total()) * 1_000_000 / microseconds.max(1);
     if latencies.total() == 0 {
         return Err(LoadError::RanOut);
     }
-    Ok(Measured { per_second: u64::try_from(per_second).unwrap_or(u64::MAX), latencies })
+    let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+    Ok(Measured { per_second, answered, latencies })
 }
 
 /// Sends one request on a connection of its own and returns the body of the answer, whose status
@@ -155,14 +158,16 @@ impl Shared {
 struct Tally {
     latencies: Histogram,
     last: Option<Instant>,
+    answered: u64,
 }
 
 async fn gather(connections: &mut JoinSet<Result<Tally, LoadError>>) -> Result<Tally, LoadError> {
-    let mut all = Tally { latencies: Histogram::new(), last: None };
+    let mut all = Tally { latencies: Histogram::new(), last: None, answered: 0 };
     while let Some(ended) = connections.join_next().await {
         let tally = ended.map_err(io::Error::other)??;
         all.latencies.merge(&tally.latencies);
         all.last = all.last.max(tally.last);
+        all.answered += tally.answered;
     }
     Ok(all)
 }
@@ -170,7 +175,7 @@ async fn gather(connections: &mut JoinSet<Result<Tally, LoadError>>) -> Result<T
 /// One connection's part of the window.
 async fn connection(shared: Arc<Shared>) -> Result<Tally, LoadError> {
     let mut connection = Connection::open(shared.load.address).await?;
-    let mut tally = Tally { latencies: Histogram::new(), last: None };
+    let mut tally = Tally { latencies: Histogram::new(), last: None, answered: 0 };
     while let Some((number, request)) = shared.next() {
         let sent = Instant::now();
         let body = connection.exchange(request).await?;
@@ -178,6 +183,7 @@ async fn connection(shared: Arc<Shared>) -> Result<Tally, LoadError> {
         if number.is_multiple_of(SAMPLE_EVERY) && !holds(body, shared.load.expected.as_bytes()) {
             return Err(LoadError::Unexpected { expected: shared.load.expected });
         }
+        tally.answered += 1;
         if answered > shared.ends {
             break;
         }
@@ -272,6 +278,7 @@ mod tests {
         let measured = against(200, "a token", async |load| run(&load).await).await.unwrap();
         assert!(measured.per_second > 0);
         assert!(measured.latencies.total() > 0);
+        assert!(measured.answered >= measured.latencies.total());
     }
 
     #[tokio::test]

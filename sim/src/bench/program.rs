@@ -4,13 +4,11 @@
 use std::{
     fs::File,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use std::net::SocketAddr;
-use std::time::Instant;
 
 use super::load;
 
@@ -18,6 +16,8 @@ use super::load;
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at whether a server is ready. Every look costs its core a little.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Length of the unit in which the kernel counts a process's time (`USER_HZ` is 100 everywhere).
+const TICK: Duration = Duration::from_millis(10);
 /// How much of the end of a program's output is shown when it failed.
 const SHOWN_BYTES_MAX: usize = 4_000;
 
@@ -42,9 +42,6 @@ pub(crate) enum ProgramError {
         /// The end of its output.
         said: String,
     },
-    /// The kernel does not say how much memory it has.
-    #[error("/proc does not say how much memory {0} uses")]
-    Memory(&'static str),
     /// It does not say that it is ready.
     #[error("{name} is not ready after {} s ({cause}):\n{said}", READY_WITHIN.as_secs())]
     NotReady {
@@ -55,6 +52,9 @@ pub(crate) enum ProgramError {
         /// The end of its output.
         said: String,
     },
+    /// The kernel does not say what it uses: it has ended.
+    #[error("/proc does not say how much memory or time {0} uses")]
+    Usage(&'static str),
     /// It did not start, or its output has no file.
     #[error("{name} could not be started: {cause}")]
     Start {
@@ -108,7 +108,17 @@ impl Program {
                 let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
                 line.trim().strip_suffix("kB")?.trim().parse().ok()
             })
-            .ok_or(ProgramError::Memory(self.name))
+            .ok_or(ProgramError::Usage(self.name))
+    }
+
+    /// The time that its threads spent on a core so far, to a hundredth of a second. Unlike a rate
+    /// it does not depend on who else wanted the core.
+    pub(crate) fn core_time(&self) -> Result<Duration, ProgramError> {
+        std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .ok()
+            .and_then(|stat| ticks(&stat))
+            .map(|ticks| TICK * ticks)
+            .ok_or(ProgramError::Usage(self.name))
     }
 
     /// The end of what it wrote.
@@ -133,6 +143,15 @@ pub(crate) fn run_to_end(name: &'static str, command: &mut Command) -> Result<()
     }
     let said = [output.stdout, output.stderr].concat();
     Err(ProgramError::Ended { name, status: output.status, said: shown(&said) })
+}
+
+/// User and system time of a line of `/proc/PID/stat`: the 14th and 15th field. The second is a name
+/// in parentheses, which may hold anything.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let mut time = || fields.next()?.parse::<u32>().ok();
+    time()?.checked_add(time()?)
 }
 
 fn end_of(log: &Path) -> String {
@@ -165,9 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn a_running_program_has_memory() {
+    fn a_running_program_has_memory_and_time() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(sleeper(&directory.path().join("log")).resident_kib().unwrap() > 0);
+        let program = sleeper(&directory.path().join("log"));
+        assert!(program.resident_kib().unwrap() > 0);
+        assert!(program.core_time().unwrap() < Duration::from_secs(600));
+    }
+
+    #[test]
+    fn times_are_found_behind_any_name() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 120 30 0 0 20";
+        assert_eq!(ticks(&format!("17 (exequatur) {rest}")), Some(150));
+        assert_eq!(ticks(&format!("17 (a) b (c) {rest}")), Some(150));
+        assert_eq!(ticks("17 (exequatur) S 1"), None);
     }
 
     #[tokio::test]

@@ -50,6 +50,12 @@ pub(crate) struct Report {
     /// The floor that verifies assertions too. In the table only: the members above are fixed.
     #[serde(skip)]
     pub(crate) private_key_jwt_floor_per_s: Option<u64>,
+    /// Core time of one exchange at the node, in microseconds. In the table only.
+    #[serde(skip)]
+    pub(crate) exchange_core_us: Option<u64>,
+    /// Core time of one exchange at the floor, in microseconds. In the table only.
+    #[serde(skip)]
+    pub(crate) floor_core_us: Option<u64>,
 }
 
 /// What a row should reach.
@@ -105,6 +111,8 @@ impl Report {
         vec![
             row("exchange_per_s", count(self.exchange_per_s), at_least(RATIO_TARGET, floor)),
             row("floor_per_s", floor, Target::None),
+            row("  core time, us", count(self.exchange_core_us), Target::None),
+            row("  core time of the floor, us", count(self.floor_core_us), Target::None),
             row("ratio", self.ratio, Target::AtLeast(RATIO_TARGET)),
             row(
                 "cached_subject_per_s",

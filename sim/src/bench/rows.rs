@@ -54,25 +54,42 @@ pub(crate) enum Method {
     Secret,
 }
 
+/// What one window showed, and what it cost the server.
+#[derive(Debug)]
+struct Window {
+    measured: Measured,
+    /// Microseconds on the core for each answer.
+    core_us: u64,
+}
+
 /// The windows of one row.
 #[derive(Debug, Default)]
-pub(crate) struct Series(Vec<Measured>);
+pub(crate) struct Series(Vec<Window>);
 
 impl Series {
     /// The median of the windows' rates.
     pub(crate) fn per_second(&self) -> u64 {
-        median(self.0.iter().map(|window| window.per_second))
+        median(self.0.iter().map(|window| window.measured.per_second))
     }
 
     /// The median of the windows' percentiles, in microseconds.
     pub(crate) fn percentile(&self, percent: u64) -> u32 {
-        median(self.0.iter().map(|window| window.latencies.percentile(percent)))
+        median(self.0.iter().map(|window| window.measured.latencies.percentile(percent)))
     }
 
-    fn push(&mut self, row: &str, window: Measured) {
+    /// The median of the windows' core time for one answer, in microseconds.
+    pub(crate) fn core_us(&self) -> u64 {
+        median(self.0.iter().map(|window| window.core_us))
+    }
+
+    fn push(&mut self, row: &str, window: Window) {
         let number = self.0.len() + 1;
-        let (p50, p99) = (window.latencies.percentile(50), window.latencies.percentile(99));
-        eprintln!("{row} {number}/{WINDOWS}: {}/s, p50 {p50} µs, p99 {p99} µs", window.per_second);
+        let Measured { per_second, latencies, .. } = &window.measured;
+        let (p50, p99) = (latencies.percentile(50), latencies.percentile(99));
+        let core = window.core_us;
+        eprintln!(
+            "{row} {number}/{WINDOWS}: {per_second}/s, p50 {p50} µs, p99 {p99} µs, core {core} µs"
+        );
         self.0.push(window);
     }
 }
@@ -99,7 +116,7 @@ impl<'a> Generator<'a> {
         let requests = generator.fresh(Method::Secret, &floor.target, FLOOR_REQUESTS)?;
         let mut load = generator.load(floor, Requests::Cycle(requests), TOKEN_ANSWER);
         load.window = PROBE;
-        generator.ceiling = window("floor", floor, &load).await?.per_second;
+        generator.ceiling = window("floor", floor, &load).await?.measured.per_second;
         Ok(generator)
     }
 
@@ -113,9 +130,9 @@ impl<'a> Generator<'a> {
     ) -> Result<(Series, Series), RunError> {
         let (mut floors, mut nodes) = (Series::default(), Series::default());
         for _ in 0..WINDOWS {
-            let measured = self.floor_window(method, floor).await?;
-            let count = self.needed(measured.per_second);
-            floors.push("floor", measured);
+            let floor_window = self.floor_window(method, floor).await?;
+            let count = self.needed(floor_window.measured.per_second);
+            floors.push("floor", floor_window);
             let requests = Requests::Once(self.fresh(method, &node.target, count)?);
             nodes.push(row, window(row, node, &self.load(node, requests, TOKEN_ANSWER)).await?);
         }
@@ -192,7 +209,7 @@ impl<'a> Generator<'a> {
         Ok((series, writes))
     }
 
-    async fn floor_window(&self, method: Method, floor: &Server<'_>) -> Result<Measured, RunError> {
+    async fn floor_window(&self, method: Method, floor: &Server<'_>) -> Result<Window, RunError> {
         let requests = Requests::Cycle(self.fresh(method, &floor.target, FLOOR_REQUESTS)?);
         window("floor", floor, &self.load(floor, requests, TOKEN_ANSWER)).await
     }
@@ -254,8 +271,13 @@ async fn repeated(row: &'static str, node: &Server<'_>, load: &Load) -> Result<S
     Ok(series)
 }
 
-async fn window(row: &'static str, server: &Server<'_>, load: &Load) -> Result<Measured, RunError> {
-    load::run(load).await.map_err(|cause| RunError::window(row, cause, server.program))
+async fn window(row: &'static str, server: &Server<'_>, load: &Load) -> Result<Window, RunError> {
+    let before = server.program.core_time()?;
+    let measured = load::run(load).await;
+    let measured = measured.map_err(|cause| RunError::window(row, cause, server.program))?;
+    let spent = server.program.core_time()?.saturating_sub(before).as_micros();
+    let core_us = u64::try_from(spent).unwrap_or(u64::MAX) / measured.answered.max(1);
+    Ok(Window { measured, core_us })
 }
 
 fn median<T: Ord + Default>(values: impl Iterator<Item = T>) -> T {
