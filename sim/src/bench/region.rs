@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use exequatur_federation::jose::base64url;
+use exequatur_federation::config::secret_hash_text;
 
 use super::{
     issuer::{AUDIENCE, AUTHORIZED_PARTY, SCOPE},
@@ -265,12 +265,7 @@ fn client(id: &str, auth: &str, rest: &str) -> String {
 }
 
 fn secret_auth(client: &SecretClient) -> String {
-    let hash = client.hash();
-    format!(
-        r#"{{ secret_sha256 = ["sha256:{}:{}"] }}"#,
-        base64url(&hash.salt),
-        base64url(&hash.hash)
-    )
+    format!(r#"{{ secret_sha256 = ["{}"] }}"#, secret_hash_text(client.hash()))
 }
 
 /// Two loopback ports that nobody holds now; the listeners are dropped before the node binds them.
@@ -283,4 +278,57 @@ fn free_ports() -> io::Result<(SocketAddr, SocketAddr)> {
 /// A loopback port that nobody holds now.
 pub(crate) fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use exequatur_federation::{
+        client::Grant,
+        config::{Compiled, KeyProvider, SourceFile, Transport, compile},
+    };
+
+    use super::*;
+
+    fn compiled(directory: &Path, keys: Keys) -> Compiled {
+        let by_secret = SecretClient::generate("bench-secret").unwrap();
+        let by_key = KeyClient::generate("bench-key").unwrap();
+        let resource_server = SecretClient::generate("bench-api").unwrap();
+        let parties = Parties {
+            upstream: "http://127.0.0.1:1/realms/global",
+            by_secret: &by_secret,
+            by_key: &by_key,
+            resource_server: &resource_server,
+        };
+        Region::write(directory, keys, parties).unwrap();
+        let source = |name: &str| SourceFile {
+            name: name.to_owned(),
+            text: std::fs::read_to_string(directory.join(name)).unwrap(),
+        };
+        let read = |path: &str| std::fs::read(path).map_err(|e| e.to_string());
+        compile(&source("region.toml"), &source("federation.toml"), &read).unwrap()
+    }
+
+    #[test]
+    fn the_files_are_a_region_without_findings() {
+        let directory = tempfile::tempdir().unwrap();
+        let Compiled { law, settings, warnings, .. } = compiled(directory.path(), Keys::Software);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_eq!(settings.listen.transport, Transport::PlainHttp);
+        let exchanging = |client: &&exequatur_federation::client::Client| {
+            client.grants == [Grant::TokenExchange] && client.rate.per_second == 1_000_000
+        };
+        assert_eq!(law.clients.values().filter(exchanging).count(), 2);
+    }
+
+    #[test]
+    fn a_slot_stands_in_the_files_as_it_was_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let slot = Slot::make(directory.path()).unwrap();
+        let pin = slot.pin_file.display().to_string();
+        let provider = compiled(directory.path(), Keys::Slot(slot)).settings.keys.provider;
+        assert!(
+            matches!(&provider, KeyProvider::Pkcs11 { pin_file, .. } if *pin_file == pin),
+            "{provider:?}"
+        );
+    }
 }
