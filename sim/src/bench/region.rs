@@ -23,6 +23,8 @@ use super::{
 
 /// The resource that tokens are for.
 const RESOURCE: &str = "https://api.eu.example/orders";
+/// It guards keys that live as long as the run; the node wants at least 32 bytes.
+const PASSPHRASE: &str = "a passphrase for the keys of one run\n";
 /// The benchmark measures what the node can do, not what a client may ask of it.
 const RATE: &str = "{ per_second = 1000000, burst = 1000000 }";
 
@@ -131,7 +133,7 @@ impl Region {
 
     fn write_files(&self, parties: Parties<'_>) -> io::Result<()> {
         let here = |name: &str| self.directory.join(name);
-        write_private(&here("passphrase"), "a passphrase of this run only\n")?;
+        write_private(&here("passphrase"), PASSPHRASE)?;
         let keys = parties.by_key.key().to_jwk_set().to_string();
         std::fs::write(here("client.jwks"), keys)?;
         std::fs::write(here("federation.toml"), self.federation_file())?;
