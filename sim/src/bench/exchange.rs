@@ -8,21 +8,18 @@ use std::{
 };
 
 use clap::ValueEnum;
-use exequatur_federation::jose::base64url;
-use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    floor,
-    issuer::{AUDIENCE, GlobalIssuer, IssuerError},
+    issuer::{GlobalIssuer, IssuerError},
     key::KeyError,
     load::LoadError,
-    pin,
     program::{Program, ProgramError},
-    region::{self, Keys, Parties, Region, RegionError},
+    region::{Keys, Parties, Region, RegionError},
     report::{Report, number, rounded},
     request::{KeyClient, SecretClient},
     rows::{Generator, Method, Server},
+    site::{Binaries, run_directory, start_floor, subdirectory, warn_if_busy, write_region},
     softhsm::{Slot, SlotError},
 };
 
@@ -143,6 +140,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, RunError> {
 }
 
 async fn measure(plan: &Plan) -> Result<Report, RunError> {
+    warn_if_busy().await;
     let binaries = Binaries::find(plan)?;
     let directory = run_directory(plan, &binaries)?;
     let issuer = GlobalIssuer::start()?;
@@ -300,90 +298,6 @@ impl Run<'_> {
         self.report.fsync_p50_us = Some(write);
         Ok(())
     }
-}
-
-/// The programs of a build, which lie beside each other.
-struct Binaries {
-    this: PathBuf,
-    node: PathBuf,
-}
-
-impl Binaries {
-    /// The node must be there if a row needs it.
-    fn find(plan: &Plan) -> Result<Self, RunError> {
-        let this = std::env::current_exe().map_err(RunError::Runtime)?;
-        let node = this.with_file_name("exequatur");
-        if plan.only != Some(Row::Floor) && !node.exists() {
-            return Err(RunError::NodeMissing { path: node });
-        }
-        Ok(Self { this, node })
-    }
-}
-
-/// A directory under `target/bench`, on the disk that the build is on: a temporary directory may be
-/// in memory, where a durable write costs nothing.
-fn run_directory(plan: &Plan, binaries: &Binaries) -> Result<TempDir, RunError> {
-    let target = binaries.this.ancestors().nth(2).unwrap_or(Path::new("."));
-    let path = target.join("bench");
-    let made = std::fs::create_dir_all(&path).and_then(|()| {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("exchange-").disable_cleanup(plan.keep_directory).tempdir_in(&path)
-    });
-    let directory = made.map_err(|cause| RunError::Directory { path, cause })?;
-    if plan.keep_directory {
-        eprintln!("files stay in {}", directory.path().display());
-    }
-    Ok(directory)
-}
-
-fn subdirectory(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
-    let path = parent.join(name);
-    match std::fs::create_dir(&path) {
-        Ok(()) => Ok(path),
-        Err(cause) => Err(RunError::Directory { path, cause }),
-    }
-}
-
-fn write_region(
-    parent: &Path,
-    name: &str,
-    keys: Keys,
-    parties: Parties<'_>,
-) -> Result<Region, RunError> {
-    Ok(Region::write(&subdirectory(parent, name)?, keys, parties)?)
-}
-
-async fn start_floor(
-    binaries: &Binaries,
-    directory: &Path,
-    region: &Region,
-    (issuer, parties): (&GlobalIssuer, Parties<'_>),
-) -> Result<(Program, std::net::SocketAddr), RunError> {
-    let hash = parties.by_secret.hash();
-    let settings = floor::Settings {
-        issuer: region.target().issuer.to_owned(),
-        upstream_issuer: issuer.issuer().to_owned(),
-        upstream_audience: AUDIENCE.to_owned(),
-        upstream_keys: issuer.jwk_set(),
-        secret_client: (
-            parties.by_secret.id().to_owned(),
-            base64url(&hash.salt),
-            base64url(&hash.hash),
-        ),
-        key_client: parties.by_key.id().to_owned(),
-        key_client_keys: parties.by_key.key().to_jwk_set(),
-    };
-    let path = directory.join("floor.json");
-    let written = serde_json::to_vec(&settings)
-        .map_err(io::Error::other)
-        .and_then(|text| std::fs::write(&path, text))
-        .and_then(|()| region::free_port());
-    let address = written.map_err(|cause| RunError::Directory { path: path.clone(), cause })?;
-    let mut command = pin::on_node_core(&binaries.this);
-    command.args(["bench", "floor", "--listen", &address.to_string(), "--settings"]).arg(&path);
-    let mut program = Program::start("the floor", &mut command, &directory.join("floor.log"))?;
-    program.ready(address).await?;
-    Ok((program, address))
 }
 
 /// KiB in MiB.

@@ -19,4 +19,5 @@ mod report;
 mod request;
 mod response;
 mod rows;
+mod site;
 mod softhsm;
