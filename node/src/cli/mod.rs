@@ -3,10 +3,10 @@
 //! Exit codes: 0 done, 1 local error, 2 remote error, 3 refused by policy, 4 degraded. Secrets come
 //! from files, never from arguments.
 
-// mod audit;
+mod audit;
 mod client;
 // mod config;
-// mod demo;
+mod demo;
 mod explain;
 pub mod files;
 // mod hsm;
@@ -40,11 +40,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look into the region's audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Make credentials for clients.
     #[command(subcommand)]
     Client(client::Client),
     /// Write the completions of a shell to standard output.
     Completions(manual::Completions),
+    /// Start a global issuer and a region on loopback and tell what they do.
+    Demo(demo::Demo),
     /// Explain an error id.
     Explain(explain::Explain),
     /// Make the keys, secrets and database of a region, or a region file.
@@ -113,8 +118,10 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let cli = Cli::parse();
     let mut output = Output::new(cli.output, out);
     let result = match cli.command {
+        Command::Audit(command) => command.run(&mut output),
         Command::Client(command) => command.run(&mut output),
         Command::Completions(command) => command.run(&mut output),
+        Command::Demo(command) => command.run(&mut output),
         Command::Explain(command) => command.run(&mut output),
         Command::Init(command) => command.run(&mut output),
         Command::Man(command) => command.run(),
