@@ -9,7 +9,6 @@ use crate::{
     jose::{KeyId, base64url},
     law::Law,
     refusal::RefusalId,
-    residency::Outcome,
     time::UnixTime,
     verified::Party,
 };
@@ -136,8 +135,8 @@ impl AuditRecord {
     #[must_use]
     pub fn of_authorization(law: &Law, authorization: &Authorization, request_id: &str) -> Self {
         let token = &authorization.token;
-        let steps = &authorization.projection.steps;
-        let released = steps.iter().filter(|step| step.outcome == Outcome::Released);
+        let effects = &authorization.projection.effects;
+        let released = effects.iter().filter(|effect| effect.cause.is_none());
         let event = Event::TokenAuthorized {
             token_id: token.id.to_string(),
             client: token.client.clone(),
@@ -148,7 +147,7 @@ impl AuditRecord {
             parent_sha256: base64url(authorization.subject_token.digest()),
             upstream: authorization.upstream.clone(),
             claims: token.claims.members().keys().cloned().collect(),
-            rules: released.filter_map(|step| step.rule).collect(),
+            rules: released.map(|effect| effect.rule).collect(),
             expires: token.expires,
             law_sha256: base64url(&law.digest),
         };

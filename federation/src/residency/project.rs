@@ -1,8 +1,8 @@
 //! Claims in, claims out, and why.
 //!
-//! Nothing leaves that no rule names. Every rule and every claim without one gets a [`Step`], so
-//! that an operator can be told what happened to a claim; steps name claims and rules, never
-//! values.
+//! Nothing leaves that no rule names. A projection remembers what each rule did; told with the
+//! claims by [`explain`], every rule and every claim without one gets a [`Step`]. Steps name claims
+//! and rules, never values.
 
 use serde_json::Map;
 
@@ -30,13 +30,22 @@ pub struct ProjectionInput<'a> {
     pub now: UnixTime,
 }
 
-/// Claims that came out, and what happened to each that went in.
+/// Claims that came out, and what each rule did.
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// The claims under their names here.
     pub claims: RegionalClaims,
-    /// What happened, rule by rule, then the claims that no rule names.
-    pub steps: Vec<Step>,
+    /// What each rule for this upstream did, in the order of the file.
+    pub effects: Vec<Effect>,
+}
+
+/// What one rule did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Position of the rule in the file, from 0.
+    pub rule: usize,
+    /// Why it released nothing; `None` if it released its claim.
+    pub cause: Option<Cause>,
 }
 
 /// Why no token may be issued for these claims. Names the rule, never a value.
@@ -67,7 +76,7 @@ pub fn project(
     input: &ProjectionInput<'_>,
 ) -> Result<Projection, ProjectionFault> {
     let mut released = Map::new();
-    let mut steps = Vec::with_capacity(rules.len() + claims.members().len());
+    let mut effects = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.is_for(input.upstream)) {
         let reads = rule.action != Action::Drop && applies(rule, claims);
         if reads && reads_elsewhere(rule, claims) {
@@ -78,18 +87,24 @@ pub fn project(
         if rule.required && cause.is_some_and(|c| c != Cause::ConditionUnmet) {
             return Err(ProjectionFault::Required { rule: index });
         }
-        steps.push(step_of_rule(index, rule, claims, cause));
+        effects.push(Effect { rule: index, cause });
         if let Ok(value) = result {
             released.insert(rule.to.clone(), value);
         }
     }
-    let named: Vec<&str> = rules
-        .iter()
-        .filter(|r| r.is_for(input.upstream))
-        .flat_map(|r| r.from.iter().map(Pointer::as_str))
-        .collect();
+    Ok(Projection { claims: RegionalClaims::new(released), effects })
+}
+
+/// Tells what happened to every claim: rule by rule, then the claims that no rule names.
+#[must_use]
+pub fn explain(rules: &[ClaimRule], claims: &GlobalClaims, projection: &Projection) -> Vec<Step> {
+    let applied = || projection.effects.iter().filter_map(|e| Some((e, rules.get(e.rule)?)));
+    let mut steps: Vec<Step> =
+        applied().map(|(e, rule)| step_of_rule(e.rule, rule, claims, e.cause)).collect();
+    let named: Vec<&str> =
+        applied().flat_map(|(_, r)| r.from.iter().map(Pointer::as_str)).collect();
     steps_without_rule(claims.members(), "", &named, &mut steps);
-    Ok(Projection { claims: RegionalClaims::new(released), steps })
+    steps
 }
 
 impl ProjectionFault {

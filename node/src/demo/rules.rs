@@ -7,7 +7,7 @@ use std::path::Path;
 use exequatur_federation::{
     claims::GlobalClaims,
     config::{Compiled, Diagnostic, SourceFile, compile},
-    residency::{Cause, ProjectionFault, ProjectionInput, Step, project},
+    residency::{Cause, ProjectionFault, ProjectionInput, Step, explain, project},
     subject::{PairwiseKey, Subject},
 };
 use serde_json::{Map, Value};
@@ -65,8 +65,9 @@ pub(crate) fn steps(
         pairwise: &stand_in,
         now: seams.clock.now(),
     };
-    let projection = project(&law.rules, &GlobalClaims::new(claims.clone()), &input)?;
-    Ok(projection.steps)
+    let claims = GlobalClaims::new(claims.clone());
+    let projection = project(&law.rules, &claims, &input)?;
+    Ok(explain(&law.rules, &claims, &projection))
 }
 
 /// What was done to a claim, in a word or two.

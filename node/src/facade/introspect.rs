@@ -57,7 +57,7 @@ pub(super) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
     let jws = UnverifiedJws::parse(text).ok()?;
     let published = facade.issuer.published();
     let token = Arc::new(RegionalToken::verify(&jws, published, &facade.law.issuer)?);
-    facade.tokens.keep(digest, Arc::clone(&token));
+    facade.tokens.keep(&digest, &token);
     Some(token)
 }
 

@@ -1,8 +1,6 @@
 //! `POST /token`: token exchange (RFC 8693), in the one order that is safe: gather, decide,
 //! record, sign, answer.
 
-use std::sync::Arc;
-
 use exequatur_federation::{
     audit::{AuditRecord, Event},
     authenticate::AuthenticatedClient,
@@ -11,7 +9,7 @@ use exequatur_federation::{
     oauth::TokenType,
     refusal,
     token::TokenId,
-    verified::{IssuerKeys, Presented, VerifiedToken},
+    verified::{IssuerKeys, Presented},
 };
 use serde::Serialize;
 
@@ -50,6 +48,7 @@ pub(super) async fn answer(
         None => None,
     };
     let facade = call.facade;
+    let first_seen = matches!(subject.presented, Presented::Read(_));
     let facts = Facts {
         now: call.now,
         token_id: TokenId::new(draw(facade.entropy.as_ref()).map_err(|_| refusal::INTERNAL_FAULT)?),
@@ -65,7 +64,10 @@ pub(super) async fn answer(
         Decision::Refused(refusal) => return Err(refusal.into()),
     };
     let issued = record_and_issue(call, authorization).await?;
-    keep_subject(call, &issued.authorization.subject_token);
+    if first_seen {
+        let token = &issued.authorization.subject_token;
+        facade.subjects.keep(token.digest(), token);
+    }
     render(call, &issued)
 }
 
@@ -141,10 +143,6 @@ async fn signing_failed(
         },
         Err(_) => refusal::INTERNAL_FAULT.into(),
     }
-}
-
-fn keep_subject(call: &Call<'_>, token: &Arc<VerifiedToken>) {
-    call.facade.subjects.keep(*token.digest(), Arc::clone(token));
 }
 
 fn render(call: &Call<'_>, issued: &Issued) -> Result<Answer, Refused> {
