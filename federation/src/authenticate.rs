@@ -81,7 +81,8 @@ pub struct Replay {
     pub expires: UnixTime,
 }
 
-/// A client that proved who it is. Only [`authenticate`] makes one.
+/// A client that proved who it is. Only [`authenticate`] makes one, and a rehearsal, which issues
+/// nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthenticatedClient<'law> {
     client: &'law Client,
@@ -89,6 +90,11 @@ pub struct AuthenticatedClient<'law> {
 }
 
 impl<'law> AuthenticatedClient<'law> {
+    /// A client that is taken to have proved who it is.
+    pub(crate) const fn rehearsed(client: &'law Client) -> Self {
+        Self { client, replay: None }
+    }
+
     /// The registered client.
     #[must_use]
     pub const fn client(&self) -> &'law Client {

@@ -7,6 +7,7 @@
 
 mod actor;
 mod authentication;
+mod rehearsal;
 mod scope;
 mod target;
 
@@ -26,6 +27,8 @@ use crate::{
     token::{AccessToken, TokenId},
     verified::{Admitted, IssuerKeys, Party, Presented, Role, VerifiedToken, admit},
 };
+
+pub use rehearsal::{AdmittedSubject, Rehearsal, RehearsalFacts, rehearse};
 
 /// The parameters of a token request (RFC 8693 section 2.1) that a decision reads, parsed once.
 /// Client credentials and the tokens themselves come separately.
@@ -172,6 +175,17 @@ pub fn decide<'law>(
     }
 }
 
+/// What is read beside the tokens.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    now: UnixTime,
+    token_id: TokenId,
+    status: StatusReference,
+    key: &'a KeyId,
+    algorithm: Algorithm,
+    pairwise: &'a PairwiseKey,
+}
+
 fn authorize<'law>(
     law: &'law Law,
     client: &AuthenticatedClient<'law>,
@@ -179,32 +193,38 @@ fn authorize<'law>(
     facts: Facts<'_>,
 ) -> Result<Authorization, Refusal> {
     let asked = precheck(law, client, request)?;
-    let TokenFacts { presented, keys } = facts.subject;
-    let presented = (presented, keys.as_ref());
-    let subject = admit(law, Role::Subject, asked.subject_type, presented, facts.now)?;
+    let Facts { now, token_id, status, subject, actor, key, algorithm, pairwise } = facts;
+    let presented = (subject.presented, subject.keys.as_ref());
+    let subject = admit(law, Role::Subject, asked.subject_type, presented, now)?;
     requester(client, &subject)?;
-    let actor = match (asked.actor_type, facts.actor) {
+    let actor = match (asked.actor_type, actor) {
         (None, None) => None,
         (Some(kind), Some(TokenFacts { presented, keys })) => {
-            let presented = (presented, keys.as_ref());
-            Some(admit(law, Role::Actor, kind, presented, facts.now)?)
+            Some(admit(law, Role::Actor, kind, (presented, keys.as_ref()), now)?)
         }
         _ => return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into()),
     };
+    let surroundings = Surroundings { now, token_id, status, key, algorithm, pairwise };
+    let scope = request.scope.as_deref();
+    narrow(law, client, (asked.resource, scope), (subject, actor), surroundings)
+}
+
+/// Everything after the tokens are admitted: each step can only narrow.
+fn narrow<'law>(
+    law: &'law Law,
+    client: &AuthenticatedClient<'law>,
+    (resource, scope): (&'law Resource, Option<&str>),
+    (subject, actor): (Admitted<'law>, Option<Admitted<'law>>),
+    facts: Surroundings<'_>,
+) -> Result<Authorization, Refusal> {
     actor::check_may_act(client.client(), &subject, actor.as_ref())?;
-    check_tenants(client, asked.resource, &subject)?;
-    let authentication = authentication::check(asked.resource, &subject, facts.now)?;
-    let person = subject_of(&subject);
-    let input = ProjectionInput {
-        upstream: &subject.upstream.name,
-        subject: person,
-        pairwise: facts.pairwise,
-        now: facts.now,
-    };
+    check_tenants(client, resource, &subject)?;
+    let authentication = authentication::check(resource, &subject, facts.now)?;
+    let input = projection_input(&subject, facts.pairwise, facts.now);
     let projection = project(&law.rules, subject.token.claims(), &input)
         .map_err(|_| refusal::SUBJECT_TOKEN_CLAIMS)?;
-    let scope = scope::narrow(request.scope.as_deref(), asked.resource, &subject)?;
-    let pseudonyms = actor::Pseudonyms { pairwise: facts.pairwise, sector: &asked.resource.sector };
+    let scope = scope::narrow(scope, resource, &subject)?;
+    let pseudonyms = actor::Pseudonyms { pairwise: facts.pairwise, sector: &resource.sector };
     let acting_client = match client.client().acts_as {
         ActsAs::Delegate => Some(&client.client().id),
         ActsAs::Subject => None,
@@ -212,16 +232,16 @@ fn authorize<'law>(
     let token = AccessToken {
         issuer: law.issuer.clone(),
         subject: pseudonyms.party(&subject),
-        audience: asked.resource.id.clone(),
+        audience: resource.id.clone(),
         client: client.client().id.clone(),
         issued: facts.now,
-        expires: expiry(law, asked.resource, &subject, actor.as_ref(), facts.now),
+        expires: expiry(law, resource, &subject, actor.as_ref(), facts.now),
         id: facts.token_id,
         scope,
         actor: actor::claim(&pseudonyms, &subject, actor.as_ref(), acting_client)?,
         authentication,
         status: facts.status,
-        claims: projection.claims.only(&asked.resource.claims),
+        claims: projection.claims.only(&resource.claims),
     };
     let signing_input =
         SigningInput::new(facts.algorithm, TYP_ACCESS_TOKEN, facts.key, &token.to_payload())
@@ -236,6 +256,19 @@ fn authorize<'law>(
         subject_token: subject.token,
         projection,
     })
+}
+
+fn projection_input<'a>(
+    subject: &'a Admitted<'_>,
+    pairwise: &'a PairwiseKey,
+    now: UnixTime,
+) -> ProjectionInput<'a> {
+    ProjectionInput {
+        upstream: &subject.upstream.name,
+        subject: subject_of(subject),
+        pairwise,
+        now,
+    }
 }
 
 /// The token's audience or authorized party must be the client, under one of its names there.

@@ -9,7 +9,9 @@ mod step;
 mod transfer;
 
 pub use names::{is_linking_claim, is_protocol_claim, linking_claims};
-pub use project::{Effect, Projection, ProjectionFault, ProjectionInput, explain, project};
+pub use project::{
+    Effect, Explanation, Projection, ProjectionFault, ProjectionInput, explain, project,
+};
 pub use rule::{
     Action, Bounds, ClaimClass, ClaimRule, Coarsening, Condition, Join, Selector, Separator,
     ValueKind,

@@ -1,8 +1,9 @@
 //! Claims in, claims out, and why.
 //!
-//! Nothing leaves that no rule names. A projection remembers what each rule did; told with the
-//! claims by [`explain`], every rule and every claim without one gets a [`Step`]. Steps name claims
-//! and rules, never values.
+//! Nothing leaves that no rule names. A projection remembers what each rule did; an explanation adds
+//! a [`Step`] for every rule and every claim without one. Steps name claims and rules, never values.
+
+use std::convert::Infallible;
 
 use serde_json::Map;
 
@@ -66,6 +67,17 @@ pub enum ProjectionFault {
     },
 }
 
+/// What the rules of one upstream do to claims, also where they end in a refusal.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What came out. Nothing of it is released if there is a fault.
+    pub projection: Projection,
+    /// What happened, rule by rule, then the claims that no rule names.
+    pub steps: Vec<Step>,
+    /// Why no token may be issued for these claims: the first reason.
+    pub fault: Option<ProjectionFault>,
+}
+
 /// Applies the rules of one upstream.
 ///
 /// # Errors
@@ -75,17 +87,45 @@ pub fn project(
     claims: &GlobalClaims,
     input: &ProjectionInput<'_>,
 ) -> Result<Projection, ProjectionFault> {
+    walk(rules, claims, input, Err)
+}
+
+/// Applies the rules as [`project`] does, but goes on after a fault, so that a person can be told
+/// of every rule.
+#[must_use]
+pub fn explain(
+    rules: &[ClaimRule],
+    claims: &GlobalClaims,
+    input: &ProjectionInput<'_>,
+) -> Explanation {
+    let mut first = None;
+    let noted = walk(rules, claims, input, |fault| {
+        first.get_or_insert(fault);
+        Ok::<(), Infallible>(())
+    });
+    let Ok(projection) = noted;
+    let steps = steps(rules, claims, &projection);
+    Explanation { projection, steps, fault: first }
+}
+
+/// Applies every rule in order; `on_fault` says whether a fault ends the walk.
+fn walk<E>(
+    rules: &[ClaimRule],
+    claims: &GlobalClaims,
+    input: &ProjectionInput<'_>,
+    mut on_fault: impl FnMut(ProjectionFault) -> Result<(), E>,
+) -> Result<Projection, E> {
     let mut released = Map::new();
     let mut effects = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.is_for(input.upstream)) {
         let reads = rule.action != Action::Drop && applies(rule, claims);
         if reads && reads_elsewhere(rule, claims) {
-            return Err(ProjectionFault::GroupOverage { rule: index });
+            on_fault(ProjectionFault::GroupOverage { rule: index })?;
         }
         let result = apply(rule, claims, input);
         let cause = result.as_ref().err().copied();
         if rule.required && cause.is_some_and(|c| c != Cause::ConditionUnmet) {
-            return Err(ProjectionFault::Required { rule: index });
+            on_fault(ProjectionFault::Required { rule: index })?;
         }
         effects.push(Effect { rule: index, cause });
         if let Ok(value) = result {
@@ -95,9 +135,7 @@ pub fn project(
     Ok(Projection { claims: RegionalClaims::new(released), effects })
 }
 
-/// Tells what happened to every claim: rule by rule, then the claims that no rule names.
-#[must_use]
-pub fn explain(rules: &[ClaimRule], claims: &GlobalClaims, projection: &Projection) -> Vec<Step> {
+fn steps(rules: &[ClaimRule], claims: &GlobalClaims, projection: &Projection) -> Vec<Step> {
     let applied = || projection.effects.iter().filter_map(|e| Some((e, rules.get(e.rule)?)));
     let mut steps: Vec<Step> =
         applied().map(|(e, rule)| step_of_rule(e.rule, rule, claims, e.cause)).collect();

@@ -48,13 +48,33 @@ fn run_at(
 }
 
 fn told(rules: &[ClaimRule], claims: Value) -> Vec<Step> {
-    let projection = run(rules, claims.clone()).unwrap();
     let Value::Object(members) = claims else { panic!("claims are an object") };
-    explain(rules, &GlobalClaims::new(members), &projection)
+    let key = PairwiseKey::new(&[7; 32]);
+    let subject = Subject { issuer: "https://login.example", tenant: None, value: "ada" };
+    let input = ProjectionInput { upstream: "global", subject, pairwise: &key, now: NOW };
+    explain(rules, &GlobalClaims::new(members), &input).steps
 }
 
 fn out(rules: &[ClaimRule], claims: Value) -> Value {
     Value::Object(run(rules, claims).unwrap().claims.into_token_members())
+}
+
+#[test]
+fn an_explanation_goes_on_where_a_projection_stops() {
+    let mut missing = rule("/department", Action::Keep, "department");
+    missing.required = true;
+    let rules = [missing, rule("/locale", Action::Keep, "locale")];
+    let key = PairwiseKey::new(&[7; 32]);
+    let subject = Subject { issuer: "https://login.example", tenant: None, value: "ada" };
+    let input = ProjectionInput { upstream: "global", subject, pairwise: &key, now: NOW };
+    let Value::Object(members) = json!({"locale": "de"}) else { unreachable!() };
+    let claims = GlobalClaims::new(members);
+    let fault = ProjectionFault::Required { rule: 0 };
+    assert_eq!(project(&rules, &claims, &input).unwrap_err(), fault);
+    let explained = explain(&rules, &claims, &input);
+    assert_eq!(explained.fault, Some(fault));
+    let causes: Vec<_> = explained.steps.iter().map(|s| s.cause).collect();
+    assert_eq!(causes, [Some(Cause::Absent), None]);
 }
 
 #[test]

@@ -17,7 +17,11 @@ use crate::{
 
 /// Make the keys, secrets and database of a region, or a region file.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Makes what is missing and leaves alone what exists: it may be run again."
+)]
 pub(super) struct Init {
     #[command(flatten)]
     files: Files,

@@ -5,18 +5,18 @@
 
 mod audit;
 mod client;
-// mod config;
+mod config;
 mod demo;
 mod explain;
 pub mod files;
-// mod hsm;
+mod hsm;
 mod init;
 mod init_region;
 mod manual;
 mod output;
 mod run;
 mod token;
-// mod try_token;
+mod try_token;
 
 use std::{fmt, io::Write, process::ExitCode};
 
@@ -29,7 +29,21 @@ pub use output::{Format, Output};
 
 /// Gives global identity claims force in a region, under that region's law.
 #[derive(Debug, Parser)]
-#[command(name = "exequatur", version, max_term_width = 100)]
+#[command(
+    name = "exequatur",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 done, 1 error here, 2 error elsewhere, 3 refused by the law, 4 degraded.
+Results go to standard output, errors and the log to standard error.
+
+First steps:
+  exequatur init region --from https://login.example.com/realms/global
+  exequatur config check --config region.toml
+  exequatur try TOKEN_FILE --config region.toml
+  exequatur init --config region.toml
+  exequatur run --config region.toml"
+)]
 pub struct Cli {
     /// How results are written to standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
@@ -40,7 +54,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Look into the region's audit log.
+    /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Make credentials for clients.
@@ -48,10 +62,16 @@ enum Command {
     Client(client::Client),
     /// Write the completions of a shell to standard output.
     Completions(manual::Completions),
+    /// Check the files, print their schema, explain their keys.
+    #[command(subcommand)]
+    Config(config::Config),
     /// Start a global issuer and a region on loopback and tell what they do.
     Demo(demo::Demo),
     /// Explain an error id.
     Explain(explain::Explain),
+    /// Look after the key store.
+    #[command(subcommand)]
+    Hsm(hsm::Hsm),
     /// Make the keys, secrets and database of a region, or a region file.
     Init(init::Init),
     /// Write the man pages to a directory.
@@ -61,6 +81,8 @@ enum Command {
     /// Read and verify tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Show what the law would do to a real token, offline.
+    Try(try_token::Try),
 }
 
 /// How a command failed.
@@ -115,18 +137,24 @@ impl From<std::io::Error> for CliError {
 
 /// Runs the command that the arguments name. Results go to `out`, errors to `err`.
 pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return usage(&told, out, err),
+    };
     let mut output = Output::new(cli.output, out);
     let result = match cli.command {
         Command::Audit(command) => command.run(&mut output),
         Command::Client(command) => command.run(&mut output),
         Command::Completions(command) => command.run(&mut output),
+        Command::Config(command) => command.run(&mut output),
         Command::Demo(command) => command.run(&mut output),
         Command::Explain(command) => command.run(&mut output),
+        Command::Hsm(command) => command.run(&mut output),
         Command::Init(command) => command.run(&mut output),
         Command::Man(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Token(command) => command.run(&mut output),
+        Command::Try(command) => command.run(&mut output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -136,4 +164,14 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
             ExitCode::from(error.exit as u8)
         }
     }
+}
+
+/// Help and version go to standard output; a wrong argument is a local error, and clap's own exit
+/// code for it would say "remote".
+fn usage<'s>(told: &clap::Error, out: &'s mut dyn Write, err: &'s mut dyn Write) -> ExitCode {
+    let is_error = told.use_stderr();
+    let stream = if is_error { err } else { out };
+    // Nothing more can be done if the stream is closed.
+    let _unwritten = write!(stream, "{}", told.render()).is_err();
+    if is_error { ExitCode::from(Exit::Local as u8) } else { ExitCode::SUCCESS }
 }

@@ -25,12 +25,21 @@ const LIFETIME_MAX: Ttl = Ttl::from_seconds(3_600);
 /// How far the clocks of issuer and verifier may differ.
 const SLACK: Ttl = Ttl::from_seconds(60);
 
+/// Largest JWK set that is read: as much as a node fetches.
+const JWKS_BYTES_MAX: u64 = 256 * 1024;
+
 /// Read and verify tokens.
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
     /// Show a token's header and claims without verifying anything.
     Inspect(Inspect),
     /// Verify an access token of a region as a service would, offline.
+    #[command(after_help = "\
+Exit code 3 if the token is not valid.
+
+Example:
+  exequatur token verify token.txt --jwks region.jwks --issuer https://eu.id.example \\
+      --audience https://api.eu.example/orders")]
     Verify(Verify),
 }
 
@@ -82,10 +91,7 @@ impl Token {
 impl Verify {
     fn check(&self, token: &UnverifiedJws) -> Result<(), CliError> {
         let refused = |why: &str| CliError::new(Exit::Refused, format_args!("not valid: {why}"));
-        let keys = std::fs::read(&self.jwks).map_err(|e| unreadable(&self.jwks, &e))?;
-        let keys = JwkSet::parse(&keys).map_err(|e| {
-            CliError::new(Exit::Local, format_args!("`{}`: {e}", self.jwks.display()))
-        })?;
+        let keys = read_jwks(&self.jwks)?;
         if token.typ() != Some(TYP_ACCESS_TOKEN) {
             return Err(refused("`typ` is not `at+jwt`, so this is no access token of a region"));
         }
@@ -137,6 +143,18 @@ pub(super) fn read_token_text(path: &Path) -> Result<Zeroizing<String>, CliError
     let trimmed = text.trim_end().len();
     text.truncate(trimmed);
     Ok(text)
+}
+
+/// Reads a JWK set from a file.
+pub(super) fn read_jwks(path: &Path) -> Result<JwkSet, CliError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(JWKS_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, &error))?;
+    JwkSet::parse(&bytes).map_err(|error| {
+        let path = path.display();
+        CliError::new(Exit::Local, format_args!("`{path}` is no usable JWK set: {error}"))
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CliError {

@@ -7,7 +7,7 @@ use std::path::Path;
 use exequatur_federation::{
     claims::GlobalClaims,
     config::{Compiled, Diagnostic, SourceFile, compile},
-    residency::{Cause, ProjectionFault, ProjectionInput, Step, explain, project},
+    residency::{Cause, ProjectionFault, ProjectionInput, Step, explain},
     subject::{PairwiseKey, Subject},
 };
 use serde_json::{Map, Value};
@@ -66,8 +66,8 @@ pub(crate) fn steps(
         now: seams.clock.now(),
     };
     let claims = GlobalClaims::new(claims.clone());
-    let projection = project(&law.rules, &claims, &input)?;
-    Ok(explain(&law.rules, &claims, &projection))
+    let explanation = explain(&law.rules, &claims, &input);
+    explanation.fault.map_or(Ok(explanation.steps), |fault| Err(fault.into()))
 }
 
 /// What was done to a claim, in a word or two.

@@ -37,6 +37,7 @@ use crate::{
 pub use cache::TokenCache;
 pub use metadata::{Documents, DocumentsError};
 pub use rate::ClientRateLimiter;
+pub(crate) use refusal::ErrorBody;
 pub use router::{router, unserved};
 
 /// Everything that the endpoints of a region work with.

@@ -22,18 +22,45 @@ pub(super) const RETRY_AFTER_SECONDS: u32 = 2;
 
 /// The members of an error answer.
 #[derive(Serialize)]
-struct ErrorBody<'a> {
+pub(crate) struct ErrorBody<'a> {
     error: &'static str,
     error_id: &'static str,
     error_description: &'static str,
     error_uri: String,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr_values: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_age: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     home_issuer: Option<&'a str>,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// The members of the answer to one request; a rehearsal has no `request_id`.
+    pub(crate) fn of(issuer: &str, refusal: &'a Refusal, request_id: Option<&'a str>) -> Self {
+        let id = refusal.id;
+        let mut body = Self {
+            error: id.code().as_str(),
+            error_id: id.as_str(),
+            error_description: id.description(),
+            error_uri: error_uri(issuer, id),
+            request_id,
+            acr_values: None,
+            max_age: None,
+            home_issuer: None,
+        };
+        match &refusal.hint {
+            None => {}
+            Some(Hint::Authentication { acr_values, max_age }) => {
+                body.acr_values = acr_values.as_deref();
+                body.max_age = *max_age;
+            }
+            Some(Hint::HomeIssuer(issuer)) => body.home_issuer = Some(issuer),
+        }
+        body
+    }
 }
 
 /// Where the catalogue entry of an id is served.
@@ -49,24 +76,7 @@ pub(super) fn render(
     retry_after_seconds: Option<u32>,
 ) -> Response {
     let id = refusal.id;
-    let mut body = ErrorBody {
-        error: id.code().as_str(),
-        error_id: id.as_str(),
-        error_description: id.description(),
-        error_uri: error_uri(issuer, id),
-        request_id,
-        acr_values: None,
-        max_age: None,
-        home_issuer: None,
-    };
-    match &refusal.hint {
-        None => {}
-        Some(Hint::Authentication { acr_values, max_age }) => {
-            body.acr_values = acr_values.as_deref();
-            body.max_age = *max_age;
-        }
-        Some(Hint::HomeIssuer(issuer)) => body.home_issuer = Some(issuer),
-    }
+    let body = ErrorBody::of(issuer, refusal, Some(request_id));
     let text = serde_json::to_vec(&body).unwrap_or_default();
     let status = StatusCode::from_u16(id.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = (status, Body::from(text)).into_response();

@@ -11,6 +11,7 @@ use exequatur_federation::{
 use super::{Seams, StartError, resolve};
 use crate::hsm::{
     KeyStore, Purpose,
+    doctor::{self, DoctorReport},
     pkcs11::{DEADLINE_DEFAULT, Pkcs11Config, Pkcs11KeyStore, SESSIONS_DEFAULT},
     software::{SoftwareConfig, SoftwareKeyStore},
 };
@@ -74,6 +75,25 @@ pub fn initialise_key_store(
         made.push(format!("secret {PAIRWISE}"));
     }
     Ok(made)
+}
+
+/// Examines the key store that the settings name; makes and changes nothing. Blocks for a few
+/// seconds on an HSM.
+#[must_use]
+pub fn examine_key_store(
+    region: &RegionId,
+    settings: &NodeSettings,
+    directory: &Path,
+    seams: &Seams,
+) -> DoctorReport {
+    let expected = key_plan(settings);
+    let entropy = Arc::clone(&seams.entropy);
+    match plan(region, &settings.keys.provider, directory) {
+        Provider::Software(config) => doctor::examine_software(&config, &expected, entropy),
+        Provider::Pkcs11(config) => {
+            doctor::examine_pkcs11(&config, &expected, entropy, &seams.clock)
+        }
+    }
 }
 
 /// Settings of one kind of key store.

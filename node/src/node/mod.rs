@@ -26,7 +26,7 @@ use crate::{
     telemetry::{health::Health, metrics::Metrics},
 };
 
-pub use keystore::{PAIRWISE, initialise_key_store, key_plan, open_key_store};
+pub use keystore::{PAIRWISE, examine_key_store, initialise_key_store, key_plan, open_key_store};
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
 
