@@ -120,3 +120,7 @@ fn admit_subject(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "rehearsal_test.rs"]
+mod tests;
