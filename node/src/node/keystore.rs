@@ -11,7 +11,7 @@ use exequatur_federation::{
 use super::{Seams, StartError, resolve};
 use crate::hsm::{
     KeyStore, Purpose,
-    doctor::{self, DoctorReport},
+    doctor::{self, Check, DoctorReport},
     pkcs11::{DEADLINE_DEFAULT, Pkcs11Config, Pkcs11KeyStore, SESSIONS_DEFAULT},
     software::{SoftwareConfig, SoftwareKeyStore},
 };
@@ -88,12 +88,23 @@ pub fn examine_key_store(
 ) -> DoctorReport {
     let expected = key_plan(settings);
     let entropy = Arc::clone(&seams.entropy);
-    match plan(region, &settings.keys.provider, directory) {
+    let mut report = match plan(region, &settings.keys.provider, directory) {
         Provider::Software(config) => doctor::examine_software(&config, &expected, entropy),
         Provider::Pkcs11(config) => {
             doctor::examine_pkcs11(&config, &expected, entropy, &seams.clock)
         }
+    };
+    if report.is_healthy() {
+        let secret = open_key_store(region, settings, directory, seams)
+            .and_then(|store| store.secret(PAIRWISE).map_err(StartError::from));
+        let (ok, detail) = match secret {
+            Ok(Some(_)) => (true, "it is there".to_owned()),
+            Ok(None) => (false, "it is not there: `exequatur init` makes it".to_owned()),
+            Err(error) => (false, error.to_string()),
+        };
+        report.checks.push(Check { name: format!("secret {PAIRWISE}"), ok, detail });
     }
+    report
 }
 
 /// Settings of one kind of key store.

@@ -58,7 +58,7 @@ fn a_program_reads_the_same_as_json() {
     assert_eq!(answer.code, Some(0));
     let json = answer.json();
     assert_eq!(json["decision"], "authorized");
-    assert_eq!(json["signature_checked"], false);
+    assert_eq!(json["signature"], "not_checked");
     assert_eq!(json["claims"]["email_domain"], "example.com");
     assert_eq!(json["claims"]["scope"], "orders:read");
     assert_eq!(json["claims"]["jti"], Value::Null, "it is made up, so it is not shown");
@@ -79,8 +79,14 @@ fn with_keys_the_signature_is_checked() {
     let right = region.file("right.jwks", &signer.jwks());
     let wrong = region.file("wrong.jwks", &Signer::new().jwks());
     let checked = region.run(&["try", &token, "--at", NOW, "--jwks", &right]).done();
-    assert!(checked.starts_with("signature  checked with the given keys\n"), "{checked}");
+    assert!(checked.starts_with("signature  verified with the given keys\n"), "{checked}");
+    let expired =
+        region.run(&["try", &token, "--at", "1782009999", "--jwks", &right, "--output", "json"]);
+    let expired = expired.json();
+    assert_eq!(expired["signature"], "verified", "{expired}");
+    assert_eq!(expired["refusal"]["answer"]["error_id"], "subject_token_time");
     let refused = region.run(&["try", &token, "--at", NOW, "--jwks", &wrong]);
+    assert!(refused.out.starts_with("signature  NOT VERIFIED with"), "{}", refused.out);
     assert_eq!(
         refused.failed(3),
         "error: the exchange would be refused: `subject_token_untrusted`\n"

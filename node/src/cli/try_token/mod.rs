@@ -112,7 +112,9 @@ impl Try {
     }
 
     fn client<'law>(&self, law: &'law Law) -> Result<&'law Client, CliError> {
-        let may_exchange = |c: &&Client| c.grants.contains(&Grant::TokenExchange);
+        // A client without resources only crosses borders.
+        let may_exchange =
+            |c: &&Client| c.grants.contains(&Grant::TokenExchange) && !c.resources.is_empty();
         let choices: Vec<&Client> = law.clients.values().filter(may_exchange).collect();
         let listed = || {
             let ids: Vec<&str> = choices.iter().map(|c| c.id.as_str()).collect();
@@ -129,7 +131,7 @@ impl Try {
             (None, [only]) => Ok(only),
             (None, []) => Err(local(
                 "no client of this region may exchange tokens: add a [[client]] with \
-                 grants = [\"token-exchange\"]"
+                 grants = [\"token-exchange\"] and resources"
                     .to_owned(),
             )),
             (None, _) => Err(local(format!(

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use exequatur_federation::{
     exchange::{AdmittedSubject, Rehearsal},
     law::Law,
+    refusal,
     residency::{Outcome, Step},
     time::UnixTime,
     token::AccessToken,
@@ -22,7 +23,7 @@ const MADE_UP: [&str; 2] = ["jti", "status"];
 #[derive(Serialize)]
 pub(super) struct Report<'a> {
     decision: &'static str,
-    signature_checked: bool,
+    signature: Signature,
     now: UnixTime,
     client: &'a str,
     upstream: Option<&'a str>,
@@ -31,6 +32,18 @@ pub(super) struct Report<'a> {
     /// Payload of the token that would be issued, without `jti` and `status`.
     claims: Option<Map<String, Value>>,
     refusal: Option<Refused<'a>>,
+}
+
+/// What is known of the token's signature.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Signature {
+    /// No keys were given.
+    NotChecked,
+    /// It was not reached, or does not verify.
+    NotVerified,
+    /// It verifies under one of the given keys.
+    Verified,
 }
 
 /// What one rule does, or that no rule reads a claim.
@@ -61,7 +74,7 @@ struct Refused<'a> {
 impl<'a> Report<'a> {
     pub(super) fn new(
         circumstances: &Circumstances<'a>,
-        signature_checked: bool,
+        with_keys: bool,
         rehearsal: &'a Rehearsal,
     ) -> Self {
         let Circumstances { law, client, now, .. } = circumstances;
@@ -70,7 +83,7 @@ impl<'a> Report<'a> {
         let refused = rehearsal.outcome.as_ref().err();
         Self {
             decision: if token.is_some() { "authorized" } else { "refused" },
-            signature_checked,
+            signature: Signature::of(with_keys, rehearsal),
             now: *now,
             client: client.id.as_str(),
             upstream: admitted.map(|a| a.upstream.as_str()),
@@ -87,10 +100,12 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let signature = if self.signature_checked {
-            "checked with the given keys"
-        } else {
-            "NOT CHECKED: nothing proves who issued this token (give --jwks)"
+        let signature = match self.signature {
+            Signature::NotChecked => {
+                "NOT CHECKED: nothing proves who issued this token (give --jwks)"
+            }
+            Signature::NotVerified => "NOT VERIFIED with the given keys",
+            Signature::Verified => "verified with the given keys",
         };
         writeln!(out, "signature  {signature}")?;
         writeln!(out, "client     {}, as if it had authenticated", self.client)?;
@@ -108,6 +123,34 @@ impl<'a> Report<'a> {
             (Some(claims), _) => issued(claims, out),
             (None, Some(refused)) => refused.write(out),
             (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Signature {
+    fn of(with_keys: bool, rehearsal: &Rehearsal) -> Self {
+        // These checks come after that of the signature.
+        let passed = |id| {
+            [
+                refusal::SUBJECT_TOKEN_KIND,
+                refusal::SUBJECT_TOKEN_TIME,
+                refusal::SUBJECT_TOKEN_AUDIENCE,
+                refusal::SUBJECT_TOKEN_BOUND,
+                refusal::SUBJECT_TOKEN_CLAIMS,
+                refusal::SERVICE_NOT_ALLOWED,
+                refusal::HOME_REGION_ELSEWHERE,
+                refusal::HOME_REGION_UNKNOWN,
+            ]
+            .contains(&id)
+        };
+        if !with_keys {
+            Self::NotChecked
+        } else if rehearsal.admitted.is_some()
+            || rehearsal.outcome.as_ref().is_err_and(|refusal| passed(refusal.id))
+        {
+            Self::Verified
+        } else {
+            Self::NotVerified
         }
     }
 }
