@@ -49,13 +49,14 @@ impl Run {
         }
         let seams = system_seams();
         runtime()?.block_on(async {
+            // From here on, being told to stop is heard, also while the node starts.
+            let stop = told_to_stop()?;
             let node = Node::start(configured, seams).await.map_err(|e| CliError::local(&e))?;
             tracing::info!(
                 public = %node.public_address(),
                 operations = %node.operations_address(),
                 "serving"
             );
-            let stop = told_to_stop()?;
             node.serve(stop).await.map_err(|e| CliError::local(&e))
         })
     }

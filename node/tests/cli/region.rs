@@ -1,11 +1,16 @@
 //! The files of one region in a directory of its own, and a node that runs on them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::{Answer, exequatur};
+
+/// A start is a few hundred milliseconds; a loaded machine may need far longer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) const FEDERATION: &str = r#"[federation]
 name = "test"
@@ -131,7 +136,7 @@ impl Region {
         text.replace(&self.directory.path().display().to_string(), "DIR")
     }
 
-    /// Starts the node and returns once it says that it serves.
+    /// Starts the node and returns once it answers: its first record is durable then.
     pub(crate) fn serve(&self) -> Node {
         let mut child = Command::new(env!("CARGO_BIN_EXE_exequatur"))
             .args(["run", "--config", &self.config()])
@@ -139,11 +144,18 @@ impl Region {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut lines = log.lines();
-        let serves = lines.by_ref().map(Result::unwrap).any(|line| line.contains("serving"));
-        let node = Node { child, _log: Box::new(lines) };
-        assert!(serves, "the node ended before it served");
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let operations = log.by_ref().find_map(|line| {
+            line.split_once("operations=").map(|(_, address)| address.trim().to_owned())
+        });
+        let node = Node { child, _log: Box::new(log) };
+        let mut stream = TcpStream::connect(operations.unwrap()).unwrap();
+        stream.set_read_timeout(Some(ANSWERS_WITHIN)).unwrap();
+        let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         node
     }
 }
@@ -152,7 +164,7 @@ impl Region {
 pub(crate) struct Node {
     child: Child,
     /// Kept open: a node whose standard error is closed could not log.
-    _log: Box<dyn Iterator<Item = std::io::Result<String>>>,
+    _log: Box<dyn Iterator<Item = String>>,
 }
 
 impl Node {
