@@ -214,7 +214,7 @@ fn signed_by_client(jws: &UnverifiedJws, keys: &JwkSet, algorithms: &[Algorithm]
 }
 
 fn typ_fits(jws: &UnverifiedJws) -> bool {
-    jws.typ().is_none_or(|typ| ASSERTION_TYP.iter().any(|t| typ.eq_ignore_ascii_case(t)))
+    jws.short_typ().is_none_or(|typ| ASSERTION_TYP.contains(&typ.as_str()))
 }
 
 fn audience_fits(jws: &UnverifiedJws, law: &Law, rule: AssertionAudience) -> bool {

@@ -78,6 +78,8 @@ pub struct Profile {
 /// A fact about a payload that tells one kind of token from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Marker {
+    /// All of these facts hold.
+    All(Vec<Self>),
     /// The member is there.
     Present(Pointer),
     /// The member is not there.
@@ -90,6 +92,8 @@ pub enum Marker {
     StartsWith(Pointer, String),
     /// Both members are there and equal.
     Same(Pointer, Pointer),
+    /// The first member is the text of the second with this ending.
+    SameWithEnding(Pointer, Pointer, String),
 }
 
 impl Marker {
@@ -98,6 +102,7 @@ impl Marker {
     pub fn holds(&self, payload: &Map<String, Value>) -> bool {
         let text = |p: &Pointer| p.select(payload).and_then(Value::as_str);
         match self {
+            Self::All(all) => all.iter().all(|marker| marker.holds(payload)),
             Self::Present(p) => p.select(payload).is_some(),
             Self::Absent(p) => p.select(payload).is_none(),
             Self::Equals(p, wanted) => text(p) == Some(wanted),
@@ -106,6 +111,10 @@ impl Marker {
             Self::Same(a, b) => {
                 let found = a.select(payload);
                 found.is_some() && found == b.select(payload)
+            }
+            Self::SameWithEnding(a, b, end) => {
+                let stem = text(a).and_then(|t| t.strip_suffix(end.as_str()));
+                stem.is_some() && stem == text(b)
             }
         }
     }
@@ -168,9 +177,19 @@ pub enum TimeFault {
     TooLong,
 }
 
+/// Checks `exp` of a payload alone (RFC 7519 section 4.1.4). It is required, a whole number of
+/// seconds, and exact: slack is given to the issuer's clock only for the start.
+///
+/// # Errors
+/// [`TimeFault::Malformed`] or [`TimeFault::Expired`].
+pub fn check_expiry(payload: &Map<String, Value>, now: UnixTime) -> Result<UnixTime, TimeFault> {
+    let expires = time(payload, "exp")?.ok_or(TimeFault::Malformed)?;
+    if expires <= now { Err(TimeFault::Expired) } else { Ok(expires) }
+}
+
 /// Checks `exp`, `nbf` and `iat` of a payload (RFC 7519 sections 4.1.4 to 4.1.6) and returns `exp`.
 ///
-/// `exp` is required and exact: slack is given to the issuer's clock only for the start.
+/// Without `iat` the lifetime counts from `nbf`, without both from now.
 ///
 /// # Errors
 /// See [`TimeFault`].
@@ -180,19 +199,9 @@ pub fn check_times(
     slack: Ttl,
     lifetime_max: Ttl,
 ) -> Result<UnixTime, TimeFault> {
-    let time = |name| match payload.get(name) {
-        None => Ok(None),
-        Some(value) => match value.as_u64() {
-            Some(seconds) => Ok(Some(UnixTime::from_seconds(seconds))),
-            None => Err(TimeFault::Malformed),
-        },
-    };
-    let expires = time("exp")?.ok_or(TimeFault::Malformed)?;
-    let issued = time("iat")?;
-    let not_before = time("nbf")?;
-    if expires <= now {
-        return Err(TimeFault::Expired);
-    }
+    let expires = check_expiry(payload, now)?;
+    let issued = time(payload, "iat")?;
+    let not_before = time(payload, "nbf")?;
     let latest_start = now.plus(slack);
     if [issued, not_before].into_iter().flatten().any(|start| start > latest_start) {
         return Err(TimeFault::NotYetValid);
@@ -205,4 +214,11 @@ pub fn check_times(
         return Err(TimeFault::TooLong);
     }
     Ok(expires)
+}
+
+/// A time that may be absent. RFC 7519 section 2 allows fractions; no provider sends them, and two
+/// readers would round them differently.
+fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, TimeFault> {
+    let Some(value) = payload.get(name) else { return Ok(None) };
+    value.as_u64().map(UnixTime::from_seconds).map(Some).ok_or(TimeFault::Malformed)
 }

@@ -17,11 +17,11 @@ use crate::{
     refusal::{self, Hint, Refusal, RefusalId},
     region::RegionId,
     time::UnixTime,
-    trust::{PeopleHome, ServicesHome, TimeFault, Upstream, check_times},
+    trust::{PeopleHome, ServicesHome, TimeFault, Upstream, check_expiry, check_times},
 };
 
 /// Longest subject that is read (OpenID Connect Core section 2 allows 255 characters).
-const SUBJECT_BYTES_MAX: usize = 255;
+pub(crate) const SUBJECT_BYTES_MAX: usize = 255;
 
 /// A global token whose signature was checked. It can be kept and presented again: every use
 /// checks anew that the issuer still publishes the key and that the token is in time.
@@ -66,7 +66,7 @@ impl VerifiedToken {
             issuer: upstream.issuer.clone(),
             kid: jws.kid().map(str::to_owned),
             verified_by,
-            typ: jws.typ().map(str::to_owned),
+            typ: jws.short_typ(),
             claims: GlobalClaims::new(jws.into_payload()),
         }
     }
@@ -150,6 +150,15 @@ pub enum Party {
     Service(String),
 }
 
+impl Party {
+    /// The party's value at the issuer: personal, if it is a person's.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        let (Self::Person(value) | Self::Service(value)) = self;
+        value
+    }
+}
+
 impl std::fmt::Debug for Party {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -183,6 +192,9 @@ impl Admitted<'_> {
 }
 
 /// Verifies and admits a presented token.
+///
+/// INVARIANT: before [`at_home`] has said yes, nothing is read but `iss`, `aud`, `exp`, the home
+/// member, and the protocol members by which the profile tells kinds of tokens and services apart.
 ///
 /// # Errors
 /// The refusal for the first check that fails; its id names the role.
@@ -224,21 +236,24 @@ fn admit_verified<'law>(
     if !is_kind(upstream, kind, token.typ.as_deref(), claims) {
         return Err(ids.kind.into());
     }
-    let expires = check_times(claims.members(), now, upstream.clock_slack, upstream.lifetime_max)
-        .map_err(|fault| match fault {
-        TimeFault::Malformed => ids.malformed,
-        TimeFault::Expired | TimeFault::NotYetValid | TimeFault::TooLong => ids.time,
-    })?;
+    check_expiry(claims.members(), now).map_err(|fault| ids.of_time(fault))?;
     let ours =
         audience_of(upstream, kind, claims).any(|a| upstream.audience.iter().any(|o| o == a));
     if !ours {
         return Err(ids.audience.into());
     }
+    let service = is_service(upstream, claims);
+    at_home(law, upstream, claims, service)?;
+    // RFC 9068 section 2.2 and OpenID Connect Core section 2 both require `iat`; without it nobody
+    // could tell how long the token lives.
+    if !claims.members().contains_key("iat") {
+        return Err(ids.malformed.into());
+    }
+    let expires = check_times(claims.members(), now, upstream.clock_slack, upstream.lifetime_max)
+        .map_err(|fault| ids.of_time(fault))?;
     if claims.members().contains_key("cnf") {
         return Err(ids.bound.into());
     }
-    let service = is_service(upstream, claims);
-    at_home(law, upstream, claims, service)?;
     let party = party(upstream, claims, service).ok_or(ids.claims)?;
     Ok(Admitted { upstream, token, expires, party, kind })
 }
@@ -289,14 +304,12 @@ fn is_kind(upstream: &Upstream, kind: TokenType, typ: Option<&str>, claims: &Glo
     };
     let typ_fits = match typ {
         None => absent,
-        Some(typ) => {
-            // RFC 7515 section 4.1.9: the prefix `application/` may be left out; case is ignored.
-            let typ = typ.to_ascii_lowercase();
-            let short = typ.strip_prefix("application/").unwrap_or(&typ);
-            typs.iter().any(|t| t == short)
-        }
+        Some(typ) => typs.iter().any(|t| t == typ),
     };
-    typ_fits && markers.iter().all(|m| m.holds(claims.members()))
+    // A logout token may come without `typ` and look like an ID token in all but `events`, which
+    // no other token has (OpenID Connect Back-Channel Logout section 2.4, RFC 8417 section 2.2).
+    let is_event = claims.members().contains_key("events");
+    typ_fits && !is_event && markers.iter().all(|m| m.holds(claims.members()))
 }
 
 fn audience_of<'c>(
@@ -310,7 +323,8 @@ fn audience_of<'c>(
     };
     let (one, many) = match found {
         Some(Value::String(one)) => (Some(one.as_str()), None),
-        Some(Value::Array(many)) => (None, Some(many)),
+        // RFC 7519 section 4.1.3: strings. With anything else in it, it is no audience.
+        Some(Value::Array(many)) if many.iter().all(Value::is_string) => (None, Some(many)),
         _ => (None, None),
     };
     one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_str))
@@ -320,7 +334,7 @@ fn is_service(upstream: &Upstream, claims: &GlobalClaims) -> bool {
     upstream.profile.service.iter().any(|m| m.holds(claims.members()))
 }
 
-/// Architecture invariant: this reads the home member only, and records nothing.
+/// Reads the home member only, and records nothing.
 fn at_home(
     law: &Law,
     upstream: &Upstream,
@@ -376,6 +390,13 @@ struct Ids {
 }
 
 impl Ids {
+    const fn of_time(&self, fault: TimeFault) -> RefusalId {
+        match fault {
+            TimeFault::Malformed => self.malformed,
+            TimeFault::Expired | TimeFault::NotYetValid | TimeFault::TooLong => self.time,
+        }
+    }
+
     const fn of(role: Role) -> Self {
         match role {
             Role::Subject => Self {

@@ -114,6 +114,14 @@ impl UnverifiedJws {
         self.typ.as_deref()
     }
 
+    /// The header's `typ` in the one form that is compared: lower-case and without `application/`,
+    /// which may be left out (RFC 7515 section 4.1.9).
+    #[must_use]
+    pub fn short_typ(&self) -> Option<String> {
+        let typ = self.typ.as_ref()?.to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").map_or_else(|| typ.clone(), str::to_owned))
+    }
+
     /// The algorithm that the header claims. The key decides whether it is believed.
     #[must_use]
     pub const fn claimed_algorithm(&self) -> Algorithm {
