@@ -6,14 +6,23 @@
 use crate::{
     claims::Pointer,
     jose::Algorithm,
+    time::Ttl,
     trust::{Marker, Profile},
 };
+
+/// Longest lifetime of a token where the provider is not known to need more: what Auth0 gives by
+/// default, and the most that Cognito and Okta can be set to.
+const LIFETIME_MAX: Ttl = Ttl::from_seconds(24 * 3_600);
+/// With continuous access evaluation Entra's access tokens live up to 28 hours, and their `iat`
+/// lies five minutes before they are issued.
+const ENTRA_LIFETIME_MAX: Ttl = Ttl::from_seconds(29 * 3_600);
 
 /// What a preset fills.
 #[derive(Clone, Debug)]
 pub(super) struct Preset {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) profile: Profile,
+    pub(super) lifetime_max: Ttl,
 }
 
 /// The preset of this name; of `None` or an unknown name the plain standards.
@@ -21,7 +30,7 @@ pub(super) fn preset(name: Option<&str>) -> Preset {
     match name {
         Some("auth0") => rs256(auth0()),
         Some("cognito") => rs256(cognito()),
-        Some("entra") => rs256(entra()),
+        Some("entra") => Preset { lifetime_max: ENTRA_LIFETIME_MAX, ..rs256(entra()) },
         Some("google") => rs256(google()),
         Some("keycloak") => Preset {
             algorithms: vec![
@@ -31,9 +40,14 @@ pub(super) fn preset(name: Option<&str>) -> Preset {
                 Algorithm::EdDsa,
             ],
             profile: keycloak(),
+            lifetime_max: LIFETIME_MAX,
         },
         Some("okta") => rs256(okta()),
-        _ => Preset { algorithms: vec![Algorithm::Rs256, Algorithm::Es256], profile: standard() },
+        _ => Preset {
+            algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
+            profile: standard(),
+            lifetime_max: LIFETIME_MAX,
+        },
     }
 }
 
@@ -61,7 +75,7 @@ pub fn preset_for_issuer(issuer: &str) -> Option<&'static str> {
 }
 
 fn rs256(profile: Profile) -> Preset {
-    Preset { algorithms: vec![Algorithm::Rs256], profile }
+    Preset { algorithms: vec![Algorithm::Rs256], profile, lifetime_max: LIFETIME_MAX }
 }
 
 /// RFC 9068 access tokens and OpenID Connect ID tokens. A service's `sub` is its client
@@ -100,7 +114,8 @@ fn keycloak() -> Profile {
 }
 
 /// Tokens of version 2.0. Only access tokens carry `azp`; `sub` differs by application, so the
-/// directory's `oid` is the subject; `idtyp` is an optional claim that must be switched on.
+/// directory's `oid` is the subject. `idtyp` is an optional claim that must be switched on; without
+/// it a service is told by its `sub`, which equals `oid` and for a person never does.
 fn entra() -> Profile {
     Profile {
         access_typ: texts(&["jwt"]),
@@ -109,14 +124,15 @@ fn entra() -> Profile {
         client: at(&["/azp"]),
         subject: at(&["/oid"]),
         scope: at(&["/scp"]),
-        service: equals("/idtyp", "app"),
+        service: [equals("/idtyp", "app"), same("/sub", "/oid")].concat(),
         tenant: Pointer::new("/tid").ok(),
         ..standard()
     }
 }
 
 /// Tokens of a custom authorization server have no `typ`. `sub` of an access token is the login
-/// name and `uid` the person's id, which is `sub` of an ID token; a service has no `uid`.
+/// name and `uid` the person's id, which is `sub` of an ID token; a service has no `uid`, and a
+/// person may choose a login name that looks like a client's id.
 fn okta() -> Profile {
     Profile {
         access_typ: texts(&["jwt", "at+jwt"]),
@@ -126,22 +142,27 @@ fn okta() -> Profile {
         client: at(&["/cid"]),
         subject: at(&["/uid", "/sub"]),
         scope: at(&["/scp"]),
-        service: same("/sub", "/cid"),
+        service: vec![Marker::All([same("/sub", "/cid"), absent(&["/uid"])].concat())],
         ..standard()
     }
 }
 
 /// `typ` is `JWT`, or `at+jwt` with the RFC 9068 profile, which says `client_id` and not `azp`.
-/// Only access tokens carry `scope`, and only where at least one scope was granted.
+/// Only access tokens carry `scope`, and only where at least one scope was granted. A service's
+/// `sub` is its client followed by `@clients`; a person whose name at an enterprise connection ends
+/// so is none.
 fn auth0() -> Profile {
-    let mut service = ends_with("/sub", "@clients");
-    service.extend(equals("/gty", "client-credentials"));
+    let service = [
+        equals("/gty", "client-credentials"),
+        same_with_ending("/sub", "/azp", "@clients"),
+        same_with_ending("/sub", "/client_id", "@clients"),
+    ];
     Profile {
         access_typ: texts(&["jwt", "at+jwt"]),
         access_markers: present("/scope"),
         id_markers: absent(&["/scope", "/gty", "/client_id"]),
         client: at(&["/azp", "/client_id"]),
-        service,
+        service: service.concat(),
         ..standard()
     }
 }
@@ -162,16 +183,17 @@ fn cognito() -> Profile {
     }
 }
 
-/// Access tokens are opaque, so no `typ` is accepted for one; ID tokens only.
+/// Access tokens are opaque, so no `typ` is accepted for one; ID tokens only. `azp` of a service is
+/// its `sub` or its address. `email` says it too but is not looked at: it is a person's as well, and
+/// is read only once that person is known to be at home here.
 fn google() -> Profile {
-    let mut service = ends_with("/email", ".gserviceaccount.com");
-    service.extend(same("/sub", "/azp"));
+    let service = [same("/sub", "/azp"), ends_with("/azp", ".gserviceaccount.com")];
     Profile {
         access_typ: Vec::new(),
         id_markers: absent(&["/scope"]),
         client: at(&["/azp"]),
         session: Vec::new(),
-        service,
+        service: service.concat(),
         ..standard()
     }
 }
@@ -203,6 +225,11 @@ fn ends_with(pointer: &str, end: &str) -> Vec<Marker> {
 
 fn same(a: &str, b: &str) -> Vec<Marker> {
     at(&[a]).into_iter().zip(at(&[b])).map(|(a, b)| Marker::Same(a, b)).collect()
+}
+
+fn same_with_ending(a: &str, b: &str, end: &str) -> Vec<Marker> {
+    let pairs = at(&[a]).into_iter().zip(at(&[b]));
+    pairs.map(|(a, b)| Marker::SameWithEnding(a, b, end.to_owned())).collect()
 }
 
 #[cfg(test)]

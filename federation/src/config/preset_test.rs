@@ -159,9 +159,9 @@ fn no_pointer_of_a_preset_was_lost() {
         (name, sum, markers.map(|l| l.len()))
     });
     let expected = [
-        ("auth0", 7, [1, 3, 2]),
+        ("auth0", 7, [1, 3, 3]),
         ("cognito", 7, [1, 1, 1]),
-        ("entra", 6, [1, 2, 1]),
+        ("entra", 6, [1, 2, 2]),
         ("google", 5, [1, 1, 2]),
         ("keycloak", 8, [1, 1, 2]),
         ("okta", 7, [1, 2, 1]),

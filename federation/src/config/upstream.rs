@@ -98,7 +98,7 @@ fn template(
         scopes: scopes(table),
         acr_order: table.table("acr").map(|t| t.strings("order")).unwrap_or_default(),
         clock_slack: clock_slack.map_or(Ttl::from_seconds(0), |s| s.value),
-        lifetime_max: table.duration("lifetime_max").map_or(Ttl::from_seconds(0), |t| t.value),
+        lifetime_max: table.duration("lifetime_max").map_or(preset.lifetime_max, |t| t.value),
     })
 }
 

@@ -59,11 +59,11 @@ pub(super) static UPSTREAM: Shape = Shape {
             "5s",
             "How far its clock may be ahead; at most 60s.",
         ),
-        defaulted(
+        optional(
             "lifetime_max",
             Kind::Duration,
-            "24h",
-            "Longest lifetime (`exp` minus `iat`) of a token that is accepted.",
+            "Longest lifetime (`exp` minus `iat`) of a token that is accepted. By default 29h with \
+             the preset \"entra\", whose tokens live up to 28h, else 24h.",
         ),
         optional(
             "profile",
