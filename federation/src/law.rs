@@ -1,7 +1,7 @@
 //! The law of one region, compiled: everything from its configuration that a decision may use.
 //!
 //! It is made by `config` from files that were read elsewhere, is never changed afterwards, and is
-//! swapped as a whole. Its digest stands in every audit record.
+//! swapped as a whole. Its digest stands in the record of every start and of every token.
 
 use std::collections::BTreeMap;
 

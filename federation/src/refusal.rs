@@ -148,7 +148,7 @@ catalogue! {
         "Send each parameter once; only `resource` and `audience` may repeat, and then must agree.";
     PARAMETER_MALFORMED = "parameter_malformed", 400 InvalidRequest,
         "A parameter has a form that is not allowed.",
-        "Check lengths and characters; `scope` is a list of names separated by single spaces.";
+        "Check lengths and characters.";
     GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported", 400 UnsupportedGrantType,
         "This grant type is not offered here.",
         "Use `urn:ietf:params:oauth:grant-type:token-exchange`.";
@@ -199,7 +199,7 @@ catalogue! {
         "Exchange a token that is not sender-constrained.";
     SUBJECT_TOKEN_CLAIMS = "subject_token_claims", 400 InvalidRequest,
         "The subject token's claims do not satisfy a rule of this region.",
-        "`exequatur try TOKEN` names the rule: a required claim is missing or has an unacceptable value.";
+        "`exequatur try TOKEN` names the rule: a required claim is missing or has an unacceptable value, or what the rules release would make a token of more than 2 KiB.";
     ACTOR_TOKEN_TYPE_UNSUPPORTED = "actor_token_type_unsupported", 400 InvalidRequest,
         "`actor_token` and `actor_token_type` do not stand together, or the type is not accepted.",
         "Send both, with the type `access_token` or `jwt`, or neither.";
@@ -229,7 +229,7 @@ catalogue! {
         "The token's `may_act` names who may act; the actor token's party, or without one the client, must match it.";
     REQUESTER_NOT_ALLOWED = "requester_not_allowed", 400 InvalidRequest,
         "The token was issued to another party than this client.",
-        "The token's audience or authorized party must be one of the client's `upstream_ids`.";
+        "The audience or authorized party of subject and actor token must be one of the client's `upstream_ids`; an ID token for several audiences needs it as `azp`.";
     HOME_REGION_ELSEWHERE = "home_region_elsewhere", 400 InvalidRequest,
         "The token's subject is at home in another region.",
         "Exchange at the home region, named by `home_issuer`, if it stands in your own configuration; ask there for a border grant.";
@@ -260,6 +260,9 @@ catalogue! {
     REQUESTED_TOKEN_TYPE_UNSUPPORTED = "requested_token_type_unsupported", 400 InvalidRequest,
         "The requested token type is not issued for this target.",
         "Leave `requested_token_type` out, or ask for `access_token`.";
+    SCOPE_MALFORMED = "scope_malformed", 400 InvalidScope,
+        "The scope has a form that is not allowed.",
+        "Send at most 64 names of visible ASCII characters, separated by single spaces.";
     SCOPE_NOT_ALLOWED = "scope_not_allowed", 400 InvalidScope,
         "The scope goes beyond the subject token or the target's policy.",
         "Ask for scopes that the resource lists and the subject token carries.";

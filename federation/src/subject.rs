@@ -44,10 +44,11 @@ impl PairwiseKey {
         self.pseudonym(&["claim", name, subject.issuer, tenant, subject.value, value])
     }
 
-    /// A stand-in for a claim's value that joins everybody in the region who has this value.
+    /// A stand-in for a claim's value that joins everybody of `subject`'s issuer and tenant who has
+    /// this value.
     #[must_use]
-    pub fn claim_of_region(&self, name: &str, issuer: &str, value: &str) -> String {
-        self.pseudonym(&["region-claim", name, issuer, value])
+    pub fn claim_of_region(&self, name: &str, subject: &Subject<'_>, value: &str) -> String {
+        self.pseudonym(&["region-claim", name, subject.issuer, subject.tenant_or_none(), value])
     }
 
     fn pseudonym(&self, parts: &[&str]) -> String {
@@ -100,7 +101,9 @@ mod tests {
     #[test]
     fn moving_a_byte_from_one_part_to_the_next_changes_the_pseudonym() {
         let key = PairwiseKey::new(&[7; 32]);
-        assert_ne!(key.claim_of_region("ab", "c", "d"), key.claim_of_region("a", "bc", "d"));
+        let of = |name, value| key.claim_of_region(name, &ADA, value);
+        assert_ne!(of("ab", "c"), of("a", "bc"));
+        assert_ne!(of("ab", "c"), key.claim_of_subject("ab", &ADA, "c"));
         let tenant = Subject { tenant: Some("t"), ..ADA };
         assert_ne!(key.subject("s", &ADA), key.subject("s", &tenant));
     }

@@ -14,29 +14,6 @@ use crate::{
     time::UnixTime,
 };
 
-/// Claims that the protocol owns: no rule may write them.
-pub const PROTOCOL_CLAIMS: [&str; 17] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "nbf",
-    "iat",
-    "jti",
-    "client_id",
-    "scope",
-    "act",
-    "may_act",
-    "cnf",
-    "status",
-    "auth_time",
-    "acr",
-    "amr",
-    "authorization_details",
-];
-/// Members that begin so are private to this protocol.
-pub const PRIVATE_PREFIX: &str = "exq";
-
 /// A token's `jti`: 128 random bits, so unique over regions and restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenId([u8; 16]);

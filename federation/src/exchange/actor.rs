@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{client_subject, subject_of};
+use super::{client_subject, service_subject, subject_of};
 use crate::{
     client::{Client, ClientId, UpstreamIds},
     refusal::{self, Refusal},
     subject::{PairwiseKey, Subject},
-    verified::{Admitted, Party},
+    verified::{Admitted, Party, SUBJECT_BYTES_MAX},
 };
 
 /// Deepest chain of actors that is carried on; a deeper one is refused, not cut.
@@ -28,55 +28,57 @@ impl Pseudonyms<'_> {
     pub(super) fn party(&self, admitted: &Admitted<'_>) -> String {
         match &admitted.party {
             Party::Person(_) => self.pairwise.subject(self.sector, &subject_of(admitted)),
-            Party::Service(id) => format!("client:{}:{id}", admitted.upstream.name),
+            Party::Service(id) => service_subject(admitted.upstream, id),
         }
     }
 }
 
+/// Members of `may_act` that say who may act; `iss` alone would allow everybody of an issuer.
+const IDENTIFYING: [&str; 3] = ["azp", "client_id", "sub"];
+
 /// Checks `may_act` of the subject token against the actor's party or the client.
+///
+/// Its names are those of the issuer that `may_act` names or, without one, of the subject token's:
+/// another issuer's party of the same name is somebody else.
 pub(super) fn check_may_act(
     client: &Client,
     subject: &Admitted<'_>,
     actor: Option<&Admitted<'_>>,
 ) -> Result<(), Refusal> {
     let Some(may_act) = subject.token.claims().members().get("may_act") else { return Ok(()) };
+    let issuer = &actor.unwrap_or(subject).upstream.issuer;
     let allowed = may_act.as_object().is_some_and(|members| {
-        !members.is_empty()
-            && members.iter().all(|(name, wanted)| {
-                wanted.as_str().is_some_and(|wanted| match actor {
-                    Some(actor) => actor_is(actor, name, wanted),
-                    None => client_is(client, subject, name, wanted),
-                })
-            })
+        let named = IDENTIFYING.iter().any(|name| members.contains_key(*name));
+        let same_issuer = members.contains_key("iss") || *issuer == subject.upstream.issuer;
+        let fits = |(name, wanted): (&String, &Value)| {
+            let Some(wanted) = wanted.as_str() else { return false };
+            match (name.as_str(), actor) {
+                ("iss", _) => issuer == wanted,
+                (name, Some(actor)) => actor_is(actor, name, wanted),
+                (name, None) => client_is(client, name, wanted),
+            }
+        };
+        named && same_issuer && members.iter().all(fits)
     });
     if allowed { Ok(()) } else { Err(refusal::ACTOR_NOT_ALLOWED.into()) }
 }
 
 /// A member that is not understood does not match: it might forbid what the others allow.
 fn actor_is(actor: &Admitted<'_>, name: &str, wanted: &str) -> bool {
-    let (Party::Person(value) | Party::Service(value)) = &actor.party;
     match name {
         "sub" => actor.token.claims().members().get("sub").and_then(Value::as_str) == Some(wanted),
-        "iss" => actor.upstream.issuer == wanted,
-        "client_id" | "azp" => {
-            actor.authorized_party() == Some(wanted)
-                || (matches!(actor.party, Party::Service(_)) && value == wanted)
-        }
+        "client_id" | "azp" => actor.authorized_party() == Some(wanted),
         _ => false,
     }
 }
 
-fn client_is(client: &Client, subject: &Admitted<'_>, name: &str, wanted: &str) -> bool {
-    let is_client = client.id.as_str() == wanted
-        || match &client.upstream_ids {
-            UpstreamIds::Any => false,
+/// By its names at the provider: its id here may be somebody else's there.
+fn client_is(client: &Client, name: &str, wanted: &str) -> bool {
+    IDENTIFYING.contains(&name)
+        && match &client.upstream_ids {
+            UpstreamIds::Any => client.id.as_str() == wanted,
             UpstreamIds::Listed(names) => names.iter().any(|name| name == wanted),
-        };
-    match name {
-        "sub" | "client_id" | "azp" => is_client,
-        "iss" => subject.upstream.issuer == wanted,
-        _ => false,
-    }
+        }
 }
 
 /// The `act` claim: the actor token's party or the delegating client, over what the subject token
@@ -113,10 +115,16 @@ fn carried_on(
     let unacceptable = || Refusal::from(refusal::SUBJECT_TOKEN_CLAIMS);
     let deeper = depth_left.checked_sub(1).ok_or_else(unacceptable)?;
     let members = act.as_object().ok_or_else(unacceptable)?;
-    let text = |name: &str| members.get(name).and_then(Value::as_str);
-    let value = text("sub").or_else(|| text("client_id")).ok_or_else(unacceptable)?;
+    let text = |name: &str| match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if (1..=SUBJECT_BYTES_MAX).contains(&text.len()) => {
+            Ok(Some(text.as_str()))
+        }
+        Some(_) => Err(unacceptable()),
+    };
+    let value = text("sub")?.or(text("client_id")?).ok_or_else(unacceptable)?;
     let party = Subject {
-        issuer: text("iss").unwrap_or(&subject.upstream.issuer),
+        issuer: text("iss")?.unwrap_or(&subject.upstream.issuer),
         tenant: subject.upstream.tenant.as_deref(),
         value,
     };

@@ -23,9 +23,11 @@ pub(super) fn check(
     let time =
         claims.members().get("auth_time").and_then(Value::as_u64).map(UnixTime::from_seconds);
     let strong = resource.acr.as_deref().is_none_or(|floor| reaches(subject, acr, floor));
-    let recent = resource
-        .auth_age_max
-        .is_none_or(|age| time.is_some_and(|time| now.since(time) <= u64::from(age.seconds())));
+    // A login that is still to come is no recent one.
+    let latest = now.plus(subject.upstream.clock_slack);
+    let recent = resource.auth_age_max.is_none_or(|age| {
+        time.is_some_and(|t| t <= latest && now.since(t) <= u64::from(age.seconds()))
+    });
     if !(strong && recent) {
         let hint = Hint::Authentication {
             acr_values: resource.acr.clone(),

@@ -25,10 +25,14 @@ use crate::{
     subject::{PairwiseKey, Subject},
     time::UnixTime,
     token::{AccessToken, TokenId},
+    trust::Upstream,
     verified::{Admitted, IssuerKeys, Party, Presented, Role, VerifiedToken, admit},
 };
 
 pub use rehearsal::{AdmittedSubject, Rehearsal, RehearsalFacts, rehearse};
+
+/// Largest token that is issued: it travels in a header of every request to a resource.
+const ACCESS_TOKEN_BYTES_MAX: usize = 2 * 1024;
 
 /// The parameters of a token request (RFC 8693 section 2.1) that a decision reads, parsed once.
 /// Client credentials and the tokens themselves come separately.
@@ -106,8 +110,19 @@ pub struct Authorization {
     pub upstream: String,
     /// The subject's value at the upstream: personal, for the sealed part of the record.
     pub party: Party,
+    /// Who acts for the subject, if an actor token said so.
+    pub actor: Option<Actor>,
     /// What the rules did to the claims, for the record and for explanations.
     pub projection: Projection,
+}
+
+/// The party of an actor token, for the record.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The actor token, verified.
+    pub token: Arc<VerifiedToken>,
+    /// The actor's value at the upstream: personal.
+    pub party: Party,
 }
 
 impl std::fmt::Debug for Authorization {
@@ -146,7 +161,7 @@ pub fn precheck<'law>(
     if !matches!(requested, None | Some(Some(TokenType::AccessToken))) {
         return Err(refusal::REQUESTED_TOKEN_TYPE_UNSUPPORTED.into());
     }
-    scope::parse(request.scope.as_deref()).ok_or(refusal::PARAMETER_MALFORMED)?;
+    scope::parse(request.scope.as_deref()).ok_or(refusal::SCOPE_MALFORMED)?;
     Ok(Asked { subject_type, actor_type, resource })
 }
 
@@ -200,7 +215,9 @@ fn authorize<'law>(
     let actor = match (asked.actor_type, actor) {
         (None, None) => None,
         (Some(kind), Some(TokenFacts { presented, keys })) => {
-            Some(admit(law, Role::Actor, kind, (presented, keys.as_ref()), now)?)
+            let actor = admit(law, Role::Actor, kind, (presented, keys.as_ref()), now)?;
+            requester(client, &actor)?;
+            Some(actor)
         }
         _ => return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into()),
     };
@@ -243,16 +260,14 @@ fn narrow<'law>(
         status: facts.status,
         claims: projection.claims.only(&resource.claims),
     };
-    let signing_input =
-        SigningInput::new(facts.algorithm, TYP_ACCESS_TOKEN, facts.key, &token.to_payload())
-            .map_err(|_| refusal::INTERNAL_FAULT)?;
     Ok(Authorization {
+        signing_input: laid_out(&token, facts.key, facts.algorithm)?,
         token,
-        signing_input,
         key: facts.key.clone(),
         replay: client.replay(),
         upstream: subject.upstream.name.clone(),
-        party: subject.party.clone(),
+        party: subject.party,
+        actor: actor.map(|actor| Actor { token: actor.token, party: actor.party }),
         subject_token: subject.token,
         projection,
     })
@@ -271,15 +286,42 @@ fn projection_input<'a>(
     }
 }
 
+/// What is to be signed. A token that would be too large is refused, for its size comes from the
+/// person's claims.
+fn laid_out(
+    token: &AccessToken,
+    key: &KeyId,
+    algorithm: Algorithm,
+) -> Result<SigningInput, Refusal> {
+    let input = SigningInput::new(algorithm, TYP_ACCESS_TOKEN, key, &token.to_payload())
+        .map_err(|_| refusal::INTERNAL_FAULT)?;
+    // A dot and the signature in base64url; RSA keys of a region have at most 3072 bits.
+    let signature_bytes = match algorithm {
+        Algorithm::EdDsa | Algorithm::Es256 => 87,
+        Algorithm::Ps256 | Algorithm::Rs256 => 513,
+    };
+    if input.as_bytes().len() + signature_bytes > ACCESS_TOKEN_BYTES_MAX {
+        return Err(refusal::SUBJECT_TOKEN_CLAIMS.into());
+    }
+    Ok(input)
+}
+
 /// The token's audience or authorized party must be the client, under one of its names there.
-/// RFC 8693 has no such rule; without it any client could exchange a token that leaked to it.
-fn requester(client: &AuthenticatedClient<'_>, subject: &Admitted<'_>) -> Result<(), Refusal> {
+/// RFC 8693 has no such rule; without it any client could exchange a token that leaked to it, or
+/// act under the name of whoever's actor token did.
+///
+/// An ID token for several audiences says by `azp` which of them it was issued to (OpenID Connect
+/// Core section 3.1.3.7): the others are only allowed to read it.
+fn requester(client: &AuthenticatedClient<'_>, admitted: &Admitted<'_>) -> Result<(), Refusal> {
     let names = match &client.client().upstream_ids {
         UpstreamIds::Any => return Ok(()),
         UpstreamIds::Listed(names) => names,
     };
     let is_ours = |value: &str| names.iter().any(|name| name == value);
-    if subject.authorized_party().is_some_and(is_ours) || subject.audience().any(is_ours) {
+    let shared = admitted.kind == TokenType::IdToken && admitted.audience().nth(1).is_some();
+    if admitted.authorized_party().is_some_and(is_ours)
+        || (!shared && admitted.audience().any(is_ours))
+    {
         Ok(())
     } else {
         Err(refusal::REQUESTER_NOT_ALLOWED.into())
@@ -315,12 +357,24 @@ fn expiry(
 
 /// Whose pseudonyms are derived: the person, or the service by its client id.
 fn subject_of<'s>(subject: &'s Admitted<'_>) -> Subject<'s> {
-    let (Party::Person(value) | Party::Service(value)) = &subject.party;
-    Subject { issuer: &subject.upstream.issuer, tenant: subject.upstream.tenant.as_deref(), value }
+    Subject {
+        issuer: &subject.upstream.issuer,
+        tenant: subject.upstream.tenant.as_deref(),
+        value: subject.party.value(),
+    }
+}
+
+/// The name that a service of a provider has in tokens. Names of upstreams and tenants hold no
+/// colon, so no two services share one.
+fn service_subject(upstream: &Upstream, id: &str) -> String {
+    match &upstream.tenant {
+        Some(tenant) => format!("client:{}:{tenant}:{id}", upstream.name),
+        None => format!("client:{}:{id}", upstream.name),
+    }
 }
 
 /// The name that a client has in tokens. It is in no person's namespace: pseudonyms of people are
-/// base64url and hold no colon.
+/// base64url and hold no colon. It is no service's: ids of clients hold none either.
 fn client_subject(client: &ClientId) -> String {
     format!("client:{client}")
 }

@@ -32,7 +32,7 @@ pub(super) fn narrow(
     resource: &Resource,
     subject: &Admitted<'_>,
 ) -> Result<String, Refusal> {
-    let requested_names = parse(requested).ok_or(refusal::PARAMETER_MALFORMED)?;
+    let requested_names = parse(requested).ok_or(refusal::SCOPE_MALFORMED)?;
     let carried = carried(resource, subject);
     if requested_names.iter().any(|name| !carried.contains(name)) {
         return Err(refusal::SCOPE_NOT_ALLOWED.into());

@@ -17,30 +17,31 @@ pub(super) fn resolve<'law>(
     request: &ExchangeRequest,
 ) -> Result<&'law Resource, Refusal> {
     let named = || request.resource.iter().chain(&request.audience);
-    let Some(first) = named().next() else { return only(law, client) };
     if named().any(|name| is_other_region(law, name)) {
         return Err(refusal::TRANSFER_NOT_OFFERED.into());
     }
-    let by_id = request.resource.iter().all(|id| law.resources.contains_key(id));
-    let resource = law.resource(first).filter(|_| by_id).ok_or(refusal::TARGET_UNKNOWN)?;
-    if named().any(|name| law.resource(name).is_none_or(|other| other.id != resource.id)) {
+    let by_id = request.resource.iter().map(|id| law.resources.get(id));
+    let by_name = request.audience.iter().map(|name| law.resource(name));
+    // What the client may not have and what does not exist are one: nobody can probe for services.
+    let permitted = |r: Option<&'law Resource>| r.filter(|r| client.resources.contains(&r.id));
+    let found: Option<Vec<&Resource>> = by_id.chain(by_name).map(permitted).collect();
+    let found = found.ok_or(refusal::TARGET_UNKNOWN)?;
+    let Some((first, others)) = found.split_first() else { return only(law, client) };
+    if others.iter().any(|other| other.id != first.id) {
         return Err(refusal::TARGET_AMBIGUOUS.into());
     }
-    permitted(client, resource)
+    offered(first)
 }
 
 /// Without a target, the client's only resource.
 fn only<'law>(law: &'law Law, client: &Client) -> Result<&'law Resource, Refusal> {
     match client.resources.as_slice() {
-        [id] => permitted(client, law.resources.get(id).ok_or(refusal::TARGET_UNKNOWN)?),
+        [id] => offered(law.resources.get(id).ok_or(refusal::TARGET_UNKNOWN)?),
         _ => Err(refusal::TARGET_MISSING.into()),
     }
 }
 
-fn permitted<'law>(client: &Client, resource: &'law Resource) -> Result<&'law Resource, Refusal> {
-    if !client.resources.contains(&resource.id) {
-        return Err(refusal::TARGET_UNKNOWN.into());
-    }
+fn offered(resource: &Resource) -> Result<&Resource, Refusal> {
     if resource.require_sender_constraint {
         return Err(refusal::SENDER_CONSTRAINT_REQUIRED.into());
     }

@@ -128,9 +128,7 @@ fn transformed(
         Action::Pseudonymise(join) => {
             let text = text_of(value);
             Ok(Value::from(match join {
-                Join::Region => {
-                    input.pairwise.claim_of_region(&rule.to, input.subject.issuer, &text)
-                }
+                Join::Region => input.pairwise.claim_of_region(&rule.to, &input.subject, &text),
                 Join::Subject => input.pairwise.claim_of_subject(&rule.to, &input.subject, &text),
             }))
         }
