@@ -9,5 +9,5 @@ mod record;
 mod tree;
 
 pub use leaf::{LeafError, Personal, Salts, SealedRecord, seal};
-pub use record::{AuditRecord, Event};
+pub use record::{AuditRecord, Event, TokenAuthorized};
 pub use tree::{Frontier, FrontierError};

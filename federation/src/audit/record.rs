@@ -10,7 +10,6 @@ use crate::{
     law::Law,
     refusal::RefusalId,
     time::UnixTime,
-    verified::Party,
 };
 
 /// A record before it is sealed into the log.
@@ -34,32 +33,7 @@ struct Record {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A token is about to be signed. Written before the signature.
-    TokenAuthorized {
-        /// `jti`
-        token_id: String,
-        /// The client that asked.
-        client: ClientId,
-        /// The resource it is for.
-        resource: String,
-        /// The granted scopes.
-        scope: String,
-        /// The signing key.
-        kid: KeyId,
-        /// SHA-256 of what is signed, in base64url.
-        signing_input_sha256: String,
-        /// SHA-256 of the subject token, in base64url.
-        parent_sha256: String,
-        /// The upstream that issued the subject token.
-        upstream: String,
-        /// Names of the claims that the token carries beside protocol claims.
-        claims: Vec<String>,
-        /// Positions of the rules that released something, from 0.
-        rules: Vec<usize>,
-        /// `exp`
-        expires: UnixTime,
-        /// SHA-256 of the law, in base64url.
-        law_sha256: String,
-    },
+    TokenAuthorized(Box<TokenAuthorized>),
     /// A recorded token could not be signed; nobody got it.
     SigningFailed {
         /// `jti` of the token.
@@ -110,12 +84,56 @@ pub enum Event {
     },
 }
 
+/// What is recorded of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenAuthorized {
+    /// `jti`
+    pub token_id: String,
+    /// The client that asked.
+    pub client: ClientId,
+    /// The resource it is for.
+    pub resource: String,
+    /// The granted scopes.
+    pub scope: String,
+    /// The signing key.
+    pub kid: KeyId,
+    /// SHA-256 of what is signed, in base64url.
+    pub signing_input_sha256: String,
+    /// SHA-256 of the subject token, in base64url.
+    pub parent_sha256: String,
+    /// SHA-256 of the actor token, in base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_sha256: Option<String>,
+    /// The upstream that issued the subject token.
+    pub upstream: String,
+    /// The tenant of that upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Names of the claims that the token carries beside protocol claims.
+    pub claims: Vec<String>,
+    /// Positions of the rules that released these claims, from 0.
+    pub rules: Vec<usize>,
+    /// `exp`
+    pub expires: UnixTime,
+    /// SHA-256 of the law, in base64url.
+    pub law_sha256: String,
+}
+
 /// The part of a record that names a person.
 #[derive(Serialize)]
 struct Personal {
     issuer: String,
     subject: String,
     regional_subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<PersonalActor>,
+}
+
+/// Who acted for the person.
+#[derive(Serialize)]
+struct PersonalActor {
+    issuer: String,
+    subject: String,
 }
 
 impl std::fmt::Debug for Personal {
@@ -136,8 +154,12 @@ impl AuditRecord {
     pub fn of_authorization(law: &Law, authorization: &Authorization, request_id: &str) -> Self {
         let token = &authorization.token;
         let effects = &authorization.projection.effects;
-        let released = effects.iter().filter(|effect| effect.cause.is_none());
-        let event = Event::TokenAuthorized {
+        let carried = |rule: usize| {
+            law.rules.get(rule).is_some_and(|r| token.claims.members().contains_key(&r.to))
+        };
+        let released = effects.iter().filter(|e| e.cause.is_none() && carried(e.rule));
+        let actor = authorization.actor.as_ref();
+        let event = Event::TokenAuthorized(Box::new(TokenAuthorized {
             token_id: token.id.to_string(),
             client: token.client.clone(),
             resource: token.audience.clone(),
@@ -145,17 +167,25 @@ impl AuditRecord {
             kid: authorization.key.clone(),
             signing_input_sha256: base64url(&authorization.signing_input.digest()),
             parent_sha256: base64url(authorization.subject_token.digest()),
+            actor_sha256: actor.map(|actor| base64url(actor.token.digest())),
             upstream: authorization.upstream.clone(),
+            tenant: law
+                .upstreams
+                .get(authorization.subject_token.issuer())
+                .and_then(|upstream| upstream.tenant.clone()),
             claims: token.claims.members().keys().cloned().collect(),
             rules: released.map(|effect| effect.rule).collect(),
             expires: token.expires,
             law_sha256: base64url(&law.digest),
-        };
-        let (Party::Person(subject) | Party::Service(subject)) = &authorization.party;
+        }));
         let personal = Personal {
             issuer: authorization.subject_token.issuer().to_owned(),
-            subject: subject.clone(),
+            subject: authorization.party.value().to_owned(),
             regional_subject: token.subject.clone(),
+            actor: actor.map(|actor| PersonalActor {
+                issuer: actor.token.issuer().to_owned(),
+                subject: actor.party.value().to_owned(),
+            }),
         };
         let record = Record { at: token.issued, request_id: Some(request_id.to_owned()), event };
         Self { record, personal: Some(personal) }
