@@ -4,7 +4,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    authenticate::AuthenticatedClient, law::Law, revocation::RevocationView, time::UnixTime,
+    authenticate::AuthenticatedClient,
+    client::{Client, ClientId},
+    law::{Law, Resource},
+    revocation::RevocationView,
+    time::UnixTime,
     token::RegionalToken,
 };
 
@@ -69,12 +73,10 @@ pub fn introspect(
     now: UnixTime,
 ) -> Introspection {
     let Some(token) = token else { return Introspection::inactive() };
-    let named = law
-        .resources
-        .get(token.audience())
-        .is_some_and(|resource| resource.introspect_as.contains(&caller.client().id));
+    let resource = law.resources.get(token.audience());
+    let named = resource.is_some_and(|resource| may_ask(caller.client(), resource));
     // A client that left the register takes its tokens with it.
-    let client_stands = law.clients.contains_key(&crate::client::ClientId::new(token.client_id()));
+    let client_stands = law.clients.contains_key(&ClientId::new(token.client_id()));
     let alive = token.expires() > now && !revocations.is_revoked(token.status());
     if !(named && client_stands && alive) {
         return Introspection::inactive();
@@ -86,4 +88,10 @@ pub fn introspect(
     members.insert("active".to_owned(), Value::Bool(true));
     members.insert("token_type".to_owned(), json!("Bearer"));
     Introspection { members }
+}
+
+/// A caller of one tenant learns nothing about tokens for a resource that serves others as well.
+fn may_ask(caller: &Client, resource: &Resource) -> bool {
+    resource.introspect_as.contains(&caller.id)
+        && (caller.tenant.is_none() || caller.tenant == resource.tenant)
 }
