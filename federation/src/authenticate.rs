@@ -182,6 +182,8 @@ fn by_assertion<'law>(
     if iss != sub || client_id.is_some_and(|id| id != iss) {
         return Err(FAILED);
     }
+    // That an unknown id is refused sooner than a bad signature tells who is registered; ids of
+    // clients are no secret (RFC 6749 section 2.2).
     let client = law.clients.get(&ClientId::new(iss)).ok_or(FAILED)?;
     let ClientAuth::PrivateKeyJwt { keys, algorithms, audience } = &client.auth else {
         return Err(FAILED);

@@ -5,19 +5,25 @@
 //! federation, and its subject is at home here. Home comes before everything else that reads a
 //! person's claims: a token of somebody from elsewhere is not unpacked.
 
+mod home;
+mod refusals;
+
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::{
+    home::{at_home, is_service},
+    refusals::Ids,
+};
 use crate::{
     claims::{GlobalClaims, Pointer},
     jose::{Algorithm, JwkSet, JwsError, PublicKey, UnverifiedJws},
     law::Law,
     oauth::TokenType,
-    refusal::{self, Hint, Refusal, RefusalId},
-    region::RegionId,
+    refusal::{self, Refusal},
     time::UnixTime,
-    trust::{PeopleHome, ServicesHome, TimeFault, Upstream, check_expiry, check_times},
+    trust::{Upstream, check_expiry, check_times},
 };
 
 /// Longest subject that is read (OpenID Connect Core section 2 allows 255 characters).
@@ -330,34 +336,6 @@ fn audience_of<'c>(
     one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_str))
 }
 
-fn is_service(upstream: &Upstream, claims: &GlobalClaims) -> bool {
-    upstream.profile.service.iter().any(|m| m.holds(claims.members()))
-}
-
-/// Reads the home member only, and records nothing.
-fn at_home(
-    law: &Law,
-    upstream: &Upstream,
-    claims: &GlobalClaims,
-    service: bool,
-) -> Result<(), Refusal> {
-    let home: &RegionId = match (service, &upstream.home.services, &upstream.home.people) {
-        (true, ServicesHome::Here, _) => return Ok(()),
-        (true, ServicesHome::Refuse, _) => return Err(refusal::SERVICE_NOT_ALLOWED.into()),
-        (true, ServicesHome::Region(region), _) | (false, _, PeopleHome::Fixed(region)) => region,
-        (false, _, PeopleHome::Claim { from, map }) => claims
-            .at(from)
-            .and_then(Value::as_str)
-            .and_then(|value| map.get(value))
-            .ok_or(refusal::HOME_REGION_UNKNOWN)?,
-    };
-    if *home == law.region {
-        return Ok(());
-    }
-    let hint = law.region_issuers.get(home).map(|issuer| Hint::HomeIssuer(issuer.clone()));
-    Err(Refusal { id: refusal::HOME_REGION_ELSEWHERE, hint })
-}
-
 fn party(upstream: &Upstream, claims: &GlobalClaims, service: bool) -> Option<Party> {
     let text = |pointers: &[Pointer]| {
         claims
@@ -375,48 +353,5 @@ fn party(upstream: &Upstream, claims: &GlobalClaims, service: bool) -> Option<Pa
         text(&profile.client).map(Party::Service)
     } else {
         text(&profile.subject).map(Party::Person)
-    }
-}
-
-/// The refusals of one role.
-struct Ids {
-    malformed: RefusalId,
-    untrusted: RefusalId,
-    kind: RefusalId,
-    time: RefusalId,
-    audience: RefusalId,
-    bound: RefusalId,
-    claims: RefusalId,
-}
-
-impl Ids {
-    const fn of_time(&self, fault: TimeFault) -> RefusalId {
-        match fault {
-            TimeFault::Malformed => self.malformed,
-            TimeFault::Expired | TimeFault::NotYetValid | TimeFault::TooLong => self.time,
-        }
-    }
-
-    const fn of(role: Role) -> Self {
-        match role {
-            Role::Subject => Self {
-                malformed: refusal::SUBJECT_TOKEN_MALFORMED,
-                untrusted: refusal::SUBJECT_TOKEN_UNTRUSTED,
-                kind: refusal::SUBJECT_TOKEN_KIND,
-                time: refusal::SUBJECT_TOKEN_TIME,
-                audience: refusal::SUBJECT_TOKEN_AUDIENCE,
-                bound: refusal::SUBJECT_TOKEN_BOUND,
-                claims: refusal::SUBJECT_TOKEN_CLAIMS,
-            },
-            Role::Actor => Self {
-                malformed: refusal::ACTOR_TOKEN_MALFORMED,
-                untrusted: refusal::ACTOR_TOKEN_UNTRUSTED,
-                kind: refusal::ACTOR_TOKEN_KIND,
-                time: refusal::ACTOR_TOKEN_TIME,
-                audience: refusal::ACTOR_TOKEN_AUDIENCE,
-                bound: refusal::ACTOR_TOKEN_BOUND,
-                claims: refusal::ACTOR_TOKEN_CLAIMS,
-            },
-        }
     }
 }

@@ -5,33 +5,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{client_subject, service_subject, subject_of};
+use super::party::{Pseudonyms, client_subject};
 use crate::{
     client::{Client, ClientId, UpstreamIds},
     refusal::{self, Refusal},
-    subject::{PairwiseKey, Subject},
-    verified::{Admitted, Party, SUBJECT_BYTES_MAX},
+    subject::Subject,
+    verified::{Admitted, SUBJECT_BYTES_MAX},
 };
 
 /// Deepest chain of actors that is carried on; a deeper one is refused, not cut.
 const ACTORS_MAX: usize = 4;
-
-/// How parties are named in tokens for one sector.
-#[derive(Clone, Copy)]
-pub(super) struct Pseudonyms<'a> {
-    pub(super) pairwise: &'a PairwiseKey,
-    pub(super) sector: &'a str,
-}
-
-impl Pseudonyms<'_> {
-    /// A person's pseudonym, or the name of a service.
-    pub(super) fn party(&self, admitted: &Admitted<'_>) -> String {
-        match &admitted.party {
-            Party::Person(_) => self.pairwise.subject(self.sector, &subject_of(admitted)),
-            Party::Service(id) => service_subject(admitted.upstream, id),
-        }
-    }
-}
 
 /// Members of `may_act` that say who may act; `iss` alone would allow everybody of an issuer.
 const IDENTIFYING: [&str; 3] = ["azp", "client_id", "sub"];

@@ -7,7 +7,9 @@
 
 mod actor;
 mod authentication;
+mod party;
 mod rehearsal;
+mod requester;
 mod scope;
 mod target;
 
@@ -15,17 +17,16 @@ use std::sync::Arc;
 
 use crate::{
     authenticate::{AuthenticatedClient, Replay},
-    client::{ActsAs, ClientId, Grant, UpstreamIds},
+    client::{ActsAs, Grant},
     jose::{Algorithm, KeyId, SigningInput},
     law::{Law, Resource},
     oauth::{GRANT_TOKEN_EXCHANGE, TYP_ACCESS_TOKEN, TokenType},
     refusal::{self, Refusal},
     residency::{Projection, ProjectionInput, project},
     revocation::StatusReference,
-    subject::{PairwiseKey, Subject},
+    subject::PairwiseKey,
     time::UnixTime,
     token::{AccessToken, TokenId},
-    trust::Upstream,
     verified::{Admitted, IssuerKeys, Party, Presented, Role, VerifiedToken, admit},
 };
 
@@ -209,21 +210,10 @@ fn authorize<'law>(
 ) -> Result<Authorization, Refusal> {
     let asked = precheck(law, client, request)?;
     let Facts { now, token_id, status, subject, actor, key, algorithm, pairwise } = facts;
-    let presented = (subject.presented, subject.keys.as_ref());
-    let subject = admit(law, Role::Subject, asked.subject_type, presented, now)?;
-    requester(client, &subject)?;
-    let actor = match (asked.actor_type, actor) {
-        (None, None) => None,
-        (Some(kind), Some(TokenFacts { presented, keys })) => {
-            let actor = admit(law, Role::Actor, kind, (presented, keys.as_ref()), now)?;
-            requester(client, &actor)?;
-            Some(actor)
-        }
-        _ => return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into()),
-    };
+    let tokens = admitted(law, client, &asked, (subject, actor), now)?;
     let surroundings = Surroundings { now, token_id, status, key, algorithm, pairwise };
     let scope = request.scope.as_deref();
-    narrow(law, client, (asked.resource, scope), (subject, actor), surroundings)
+    narrow(law, client, (asked.resource, scope), tokens, surroundings)
 }
 
 /// Everything after the tokens are admitted: each step can only narrow.
@@ -234,14 +224,12 @@ fn narrow<'law>(
     (subject, actor): (Admitted<'law>, Option<Admitted<'law>>),
     facts: Surroundings<'_>,
 ) -> Result<Authorization, Refusal> {
-    actor::check_may_act(client.client(), &subject, actor.as_ref())?;
-    check_tenants(client, resource, &subject)?;
     let authentication = authentication::check(resource, &subject, facts.now)?;
     let input = projection_input(&subject, facts.pairwise, facts.now);
     let projection = project(&law.rules, subject.token.claims(), &input)
         .map_err(|_| refusal::SUBJECT_TOKEN_CLAIMS)?;
     let scope = scope::narrow(scope, resource, &subject)?;
-    let pseudonyms = actor::Pseudonyms { pairwise: facts.pairwise, sector: &resource.sector };
+    let pseudonyms = party::Pseudonyms { pairwise: facts.pairwise, sector: &resource.sector };
     let acting_client = match client.client().acts_as {
         ActsAs::Delegate => Some(&client.client().id),
         ActsAs::Subject => None,
@@ -280,10 +268,35 @@ fn projection_input<'a>(
 ) -> ProjectionInput<'a> {
     ProjectionInput {
         upstream: &subject.upstream.name,
-        subject: subject_of(subject),
+        subject: party::subject_of(subject),
         pairwise,
         now,
     }
+}
+
+/// The subject and who acts for it, each admitted, allowed to this client and to each other.
+fn admitted<'law>(
+    law: &'law Law,
+    client: &AuthenticatedClient<'law>,
+    asked: &Asked<'law>,
+    (subject, actor): (TokenFacts, Option<TokenFacts>),
+    now: UnixTime,
+) -> Result<(Admitted<'law>, Option<Admitted<'law>>), Refusal> {
+    let actor = match (asked.actor_type, actor) {
+        (None, None) => None,
+        (Some(kind), Some(token)) => Some((kind, token)),
+        _ => return Err(refusal::ACTOR_TOKEN_TYPE_UNSUPPORTED.into()),
+    };
+    let one = |role, kind, TokenFacts { presented, keys }| {
+        let admitted = admit(law, role, kind, (presented, keys.as_ref()), now)?;
+        requester::check(client, &admitted)?;
+        Ok::<_, Refusal>(admitted)
+    };
+    let subject = one(Role::Subject, asked.subject_type, subject)?;
+    let actor = actor.map(|(kind, token)| one(Role::Actor, kind, token)).transpose()?;
+    actor::check_may_act(client.client(), &subject, actor.as_ref())?;
+    requester::check_tenants(client, asked.resource, &subject)?;
+    Ok((subject, actor))
 }
 
 /// What is to be signed. A token that would be too large is refused, for its size comes from the
@@ -306,42 +319,6 @@ fn laid_out(
     Ok(input)
 }
 
-/// The token's audience or authorized party must be the client, under one of its names there.
-/// RFC 8693 has no such rule; without it any client could exchange a token that leaked to it, or
-/// act under the name of whoever's actor token did.
-///
-/// An ID token for several audiences says by `azp` which of them it was issued to (OpenID Connect
-/// Core section 3.1.3.7): the others are only allowed to read it.
-fn requester(client: &AuthenticatedClient<'_>, admitted: &Admitted<'_>) -> Result<(), Refusal> {
-    let names = match &client.client().upstream_ids {
-        UpstreamIds::Any => return Ok(()),
-        UpstreamIds::Listed(names) => names,
-    };
-    let is_ours = |value: &str| names.iter().any(|name| name == value);
-    let shared = admitted.kind == TokenType::IdToken && admitted.audience().nth(1).is_some();
-    if admitted.authorized_party().is_some_and(is_ours)
-        || (!shared && admitted.audience().any(is_ours))
-    {
-        Ok(())
-    } else {
-        Err(refusal::REQUESTER_NOT_ALLOWED.into())
-    }
-}
-
-fn check_tenants(
-    client: &AuthenticatedClient<'_>,
-    resource: &Resource,
-    subject: &Admitted<'_>,
-) -> Result<(), Refusal> {
-    let tenant = &subject.upstream.tenant;
-    let bounds = [&client.client().tenant, &resource.tenant];
-    if bounds.into_iter().flatten().all(|bound| tenant.as_ref() == Some(bound)) {
-        Ok(())
-    } else {
-        Err(refusal::TARGET_TENANT.into())
-    }
-}
-
 /// Never after the subject token's or the actor token's own expiry.
 fn expiry(
     law: &Law,
@@ -353,28 +330,4 @@ fn expiry(
     let by_policy = now.plus(resource.ttl.unwrap_or(law.access_token_ttl));
     let by_tokens = actor.map_or(subject.expires, |actor| subject.expires.min(actor.expires));
     by_policy.min(by_tokens)
-}
-
-/// Whose pseudonyms are derived: the person, or the service by its client id.
-fn subject_of<'s>(subject: &'s Admitted<'_>) -> Subject<'s> {
-    Subject {
-        issuer: &subject.upstream.issuer,
-        tenant: subject.upstream.tenant.as_deref(),
-        value: subject.party.value(),
-    }
-}
-
-/// The name that a service of a provider has in tokens. Names of upstreams and tenants hold no
-/// colon, so no two services share one.
-fn service_subject(upstream: &Upstream, id: &str) -> String {
-    match &upstream.tenant {
-        Some(tenant) => format!("client:{}:{tenant}:{id}", upstream.name),
-        None => format!("client:{}:{id}", upstream.name),
-    }
-}
-
-/// The name that a client has in tokens. It is in no person's namespace: pseudonyms of people are
-/// base64url and hold no colon. It is no service's: ids of clients hold none either.
-fn client_subject(client: &ClientId) -> String {
-    format!("client:{client}")
 }

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use super::{Asked, ExchangeRequest, Surroundings, narrow, precheck, projection_input, requester};
+use super::{
+    Asked, ExchangeRequest, Surroundings, actor, narrow, precheck, projection_input, requester,
+};
 use crate::{
     authenticate::AuthenticatedClient,
     client::Client,
@@ -83,7 +85,9 @@ pub fn rehearse(
     });
     let outcome = asked.and_then(|asked| {
         let subject = admitted?;
-        requester(&client, &subject)?;
+        requester::check(&client, &subject)?;
+        actor::check_may_act(client.client(), &subject, None)?;
+        requester::check_tenants(&client, asked.resource, &subject)?;
         // What a node would draw or load is made up: nothing of it leaves but with the token.
         let surroundings = Surroundings {
             now,
