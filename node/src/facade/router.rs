@@ -15,7 +15,7 @@ use exequatur_federation::refusal::{self, RefusalId};
 use http::{
     HeaderValue, Uri,
     header::{CACHE_CONTROL, CONTENT_TYPE},
-    uri::Authority,
+    uri::{Authority, Scheme},
 };
 
 use super::{Facade, pipeline, refusal::render, request_id::RequestId};
@@ -105,12 +105,12 @@ async fn wrong_method(State(facade): State<Arc<Facade>>, request: Request) -> Re
 /// A request for another region's host is not served here, whoever sent it: its sender believes
 /// that another law holds.
 async fn right_region(
-    State((facade, foreign)): State<(Arc<Facade>, Arc<[Authority]>)>,
+    State((facade, foreign)): State<(Arc<Facade>, Arc<[Host]>)>,
     request: Request,
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let elsewhere = authority(&parts).is_some_and(|host| foreign.contains(&host));
+    let elsewhere = authority(&parts).is_some_and(|named| foreign.iter().any(|h| h.is(&named)));
     let request = Request::from_parts(parts, body);
     if elsewhere {
         return refuse(&facade, &request, refusal::WRONG_REGION);
@@ -118,11 +118,31 @@ async fn right_region(
     next.run(request).await
 }
 
-fn foreign_hosts(facade: &Facade) -> Arc<[Authority]> {
-    let host = |issuer: &String| issuer.parse::<Uri>().ok()?.authority().cloned();
-    let own = host(&facade.law.issuer);
-    let all = facade.law.region_issuers.values().filter_map(host);
-    all.filter(|host| Some(host) != own.as_ref()).collect()
+/// Where a region is reached. A port that is left out is the scheme's, whoever leaves it out.
+struct Host {
+    authority: Authority,
+    default_port: u16,
+}
+
+impl Host {
+    fn of(issuer: &str) -> Option<Self> {
+        let uri = issuer.parse::<Uri>().ok()?;
+        let default_port = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
+        Some(Self { authority: uri.authority()?.clone(), default_port })
+    }
+
+    fn is(&self, named: &Authority) -> bool {
+        let port = |authority: &Authority| authority.port_u16().unwrap_or(self.default_port);
+        self.authority.host().eq_ignore_ascii_case(named.host())
+            && port(&self.authority) == port(named)
+    }
+}
+
+fn foreign_hosts(facade: &Facade) -> Arc<[Host]> {
+    let own = Host::of(&facade.law.issuer);
+    let is_own = |host: &Host| own.as_ref().is_some_and(|own| own.is(&host.authority));
+    let all = facade.law.region_issuers.values().filter_map(|issuer| Host::of(issuer));
+    all.filter(|host| !is_own(host)).collect()
 }
 
 fn refuse(facade: &Facade, request: &Request, id: RefusalId) -> Response {
