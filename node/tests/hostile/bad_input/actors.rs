@@ -35,7 +35,7 @@ fn whoever_may_not_act_gets_no_token() {
 #[test]
 fn an_actor_is_named_in_the_token_without_its_own_name() {
     let lab = Lab::start();
-    let token = lab.issued_by(&acting(&lab, lab.person(), &lab.service().sign(&lab.keys.es)));
+    let token = lab.issued_by(&acting(&lab, &lab.person(), &lab.service().sign(&lab.keys.es)));
     let act = &payload_of(&token)["act"];
     assert_eq!(act["sub"], "client:global:gateway-upstream");
     let chained = lab.person().claim("act", chain(ACTORS_MAX));
@@ -43,7 +43,7 @@ fn an_actor_is_named_in_the_token_without_its_own_name() {
     assert!(!payload_of(&token)["act"].to_string().contains(MARKER));
 }
 
-fn acting(lab: &Lab, subject: Jwt, actor: &str) -> OAuthRequest {
+fn acting(lab: &Lab, subject: &Jwt, actor: &str) -> OAuthRequest {
     lab.exchange(&subject.sign(&lab.keys.es))
         .set("actor_token", actor)
         .set("actor_token_type", ACCESS_TOKEN)
@@ -51,7 +51,7 @@ fn acting(lab: &Lab, subject: Jwt, actor: &str) -> OAuthRequest {
 
 fn parameters(lab: &Lab) -> Vec<Case> {
     let actor = lab.service().sign(&lab.keys.es);
-    let whole = || acting(lab, lab.person(), &actor);
+    let whole = || acting(lab, &lab.person(), &actor);
     let mut cases = vec![
         granted("an honest actor", whole()),
         granted("an honest actor, as jwt", whole().set("actor_token_type", JWT)),
@@ -137,7 +137,7 @@ fn actor_tokens(lab: &Lab) -> Vec<Case> {
     tokens
         .into_iter()
         .map(|(name, token, id)| {
-            refused(format!("actor token: {name}"), acting(lab, lab.person(), &token), id)
+            refused(format!("actor token: {name}"), acting(lab, &lab.person(), &token), id)
         })
         .collect()
 }
@@ -175,7 +175,7 @@ fn may_act_without_actor(lab: &Lab) -> Vec<Case> {
 fn may_act_with_actor(lab: &Lab) -> Vec<Case> {
     let issuer = lab.pages.url("/global");
     let actor = lab.service().sign(&lab.keys.es);
-    let send = |may_act: Value| acting(lab, lab.person().claim("may_act", may_act), &actor);
+    let send = |may_act: Value| acting(lab, &lab.person().claim("may_act", may_act), &actor);
     vec![
         refused("may_act: another than the actor", send(json!({"sub": MARKER})), NOT_ALLOWED),
         refused(

@@ -26,7 +26,9 @@ fn a_token_that_is_not_the_one_text_of_its_bytes_gets_no_token() {
     let lab = Lab::start();
     let mut cases = shapes(&lab);
     cases.extend(base64_variants(&lab));
-    cases.extend(json_variants(&lab));
+    cases.extend(payloads(&lab));
+    cases.extend(headers(&lab));
+    cases.extend(acceptable_payloads(&lab));
     cases.extend(json_sizes(&lab));
     cases.extend(signatures(&lab));
     cases.extend(sizes(&lab));
@@ -103,16 +105,19 @@ fn base64_variants(lab: &Lab) -> Vec<Case> {
         ("a full-width letter", with(header, &broken(payload, "\u{ff21}"), signature)),
         ("three stray digits", with(header, payload, &ended("AAA", signature))),
         ("an escape within", with(header, &broken(payload, "%41"), signature)),
-        ("hexadecimal", with(header, payload, &hexadecimal(signature))),
     ];
-    texts
+    let mut cases: Vec<Case> = texts
         .into_iter()
         .map(|(name, text)| refused(format!("base64: {name}"), lab.exchange(&text), MALFORMED))
-        .collect()
+        .collect();
+    // Digits of base64url all the same, of other bytes.
+    let hexadecimal = lab.exchange(&with(header, payload, &hexadecimal(signature)));
+    cases.push(refused("base64: hexadecimal", hexadecimal, UNTRUSTED));
+    cases
 }
 
 /// JSON that two readers could read differently, signed by the real key.
-fn json_variants(lab: &Lab) -> Vec<Case> {
+fn payloads(lab: &Lab) -> Vec<Case> {
     let jwt = lab.person();
     let key = &lab.keys.es;
     let now = lab.clock.seconds();
@@ -124,7 +129,7 @@ fn json_variants(lab: &Lab) -> Vec<Case> {
         ("aud twice", jwt.payload_and("\"aud\":\"exequatur\"")),
         ("iss twice", jwt.payload_and("\"iss\":\"x\"")),
         ("an escaped name twice", jwt.payload_and("\"\\u0065xp\":1")),
-        ("an escaped name twice, by capitals", jwt.payload_and("\"\\u0065\\u0078\\u0070\":1")),
+        ("a name twice, escaped letter by letter", jwt.payload_and("\"\\u0065\\u0078\\u0070\":1")),
         ("a nested name twice", jwt.payload_and("\"x\":{\"a\":1,\"a\":2}")),
         ("a name twice in an array", jwt.payload_and("\"x\":[{\"a\":1,\"a\":2}]")),
         ("an empty name twice", jwt.payload_and("\"\":1,\"\":2")),
@@ -159,13 +164,17 @@ fn json_variants(lab: &Lab) -> Vec<Case> {
         ("UTF-16", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         ("form encoding", b"iss=x&exp=1".to_vec()),
     ];
-    let mut cases: Vec<Case> = payloads
+    payloads
         .iter()
         .map(|(name, payload)| {
             let token = jwt.over_payload(payload, key);
             refused(format!("payload: {name}"), lab.exchange(&token), MALFORMED)
         })
-        .collect();
+        .collect()
+}
+
+fn headers(lab: &Lab) -> Vec<Case> {
+    let jwt = lab.person();
     let headers = [
         ("alg twice", jwt.header_and("\"alg\":\"none\"")),
         ("alg twice, escaped", jwt.header_and("\"\\u0061lg\":\"none\"")),
@@ -178,9 +187,22 @@ fn json_variants(lab: &Lab) -> Vec<Case> {
         ("null", b"null".to_vec()),
         ("UTF-8 that is none", b"{\"alg\":\"ES256\",\"x\":\"\xff\"}".to_vec()),
     ];
-    cases.extend(headers.iter().map(|(name, header)| {
-        refused(format!("header: {name}"), lab.exchange(&jwt.under_header(header, key)), MALFORMED)
-    }));
+    headers
+        .iter()
+        .map(|(name, header)| {
+            refused(
+                format!("header: {name}"),
+                lab.exchange(&jwt.under_header(header, &lab.keys.es)),
+                MALFORMED,
+            )
+        })
+        .collect()
+}
+
+/// Strange, but read alike by everybody.
+fn acceptable_payloads(lab: &Lab) -> Vec<Case> {
+    let (jwt, key) = (lab.person(), &lab.keys.es);
+    let mut cases = Vec::new();
     for (name, more) in [
         ("minus zero", "\"x\":-0"),
         ("2^53 + 1", "\"x\":9007199254740993"),
@@ -211,10 +233,7 @@ fn json_sizes(lab: &Lab) -> Vec<Case> {
         ("objects 1,000 deep", nested(1_000)),
         ("arrays 17 deep", arrays(17)),
         ("arrays 5,000 deep", arrays(5_000)),
-        (
-            "1,900 empty texts and members",
-            jwt.payload_and(&format!("\"x\":[{}]", ["0"; 2_100].join(","))),
-        ),
+        ("2,100 values", jwt.payload_and(&format!("\"x\":[{}]", ["0"; 2_100].join(",")))),
     ]
     .iter()
     .map(|(name, payload)| {
@@ -400,7 +419,7 @@ fn broken(part: &str, by: &str) -> String {
 }
 
 fn hexadecimal(part: &str) -> String {
-    from_base64url(part).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "."
+    from_base64url(part).unwrap().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn flipped(signature: &[u8]) -> Vec<u8> {

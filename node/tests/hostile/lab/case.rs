@@ -66,6 +66,18 @@ pub(crate) fn inactive(name: impl Into<String>, request: OAuthRequest) -> Case {
     case(name, request, Expected::Inactive(None))
 }
 
+impl Expected {
+    /// Event and error id of the one record that names the request, if there is one.
+    pub(crate) fn record(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Refused(id) => Some(("refused", id)),
+            Self::Granted => Some(("token_authorized", "")),
+            Self::Empty(event) | Self::Inactive(event) => event.map(|event| (event, "")),
+            Self::InactiveSigned | Self::Stranger(_) => None,
+        }
+    }
+}
+
 impl Case {
     pub(crate) fn request(&self) -> &OAuthRequest {
         &self.request
@@ -108,25 +120,15 @@ impl Case {
     /// What is wrong with the records of the request.
     pub(crate) fn judge_records(&self, request_id: &str, log: &Log) -> Option<String> {
         let records = log.of_request(request_id);
-        let events: Vec<(&str, &Value)> = records
+        let member =
+            |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
+        let events: Vec<(String, String)> = records
             .iter()
-            .map(|record| (record["event"].as_str().unwrap_or_default(), &record["error_id"]))
+            .map(|record| (member(record, "event"), member(record, "error_id")))
             .collect();
-        let none = Value::Null;
-        let id = Value::from(match self.expected {
-            Expected::Refused(id) => id,
-            _ => "",
-        });
-        let expected: Vec<(&str, &Value)> = match self.expected {
-            Expected::Refused(_) => vec![("refused", &id)],
-            Expected::Granted => vec![("token_authorized", &none)],
-            Expected::Stranger(_) | Expected::InactiveSigned => Vec::new(),
-            Expected::Inactive(event) | Expected::Empty(event) => {
-                event.map(|event| (event, &none)).into_iter().collect()
-            }
-        };
-        (events != expected)
-            .then(|| self.failure(&format!("recorded {events:?}, not {expected:?}")))
+        let expected: Vec<(&str, &str)> = self.expected.record().into_iter().collect();
+        let same = events.iter().map(|(e, id)| (e.as_str(), id.as_str())).eq(expected.clone());
+        (!same).then(|| self.failure(&format!("recorded {events:?}, not {expected:?}")))
     }
 
     /// Pieces of the request that the answer repeats.
@@ -224,4 +226,72 @@ fn judge_headers(answer: &Answer) -> Vec<String> {
         faults.push(format!("`{id}` is no request id"));
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error as the node answers it, and the request that met it.
+    fn honest() -> (Case, Answer) {
+        let request = OAuthRequest::new("/eu/token").set("token", &format!("a.{MARKER}.b"));
+        let body = json!({
+            "error": "invalid_request", "error_id": "request_malformed",
+            "error_uri": format!("{ISSUER}/errors/request_malformed"),
+            "request_id": "AAAAAAAAAAAAAAAAAAAAAA",
+        });
+        let headers = [
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("x-request-id", "AAAAAAAAAAAAAAAAAAAAAA"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let answer = Answer { status: 400, headers, body: body.to_string().into_bytes() };
+        (stranger("a case", request, "request_malformed"), answer)
+    }
+
+    fn with_body(change: impl FnOnce(&mut Value)) -> (Case, Answer) {
+        let (case, mut answer) = honest();
+        let mut body = answer.json();
+        change(&mut body);
+        answer.body = body.to_string().into_bytes();
+        (case, answer)
+    }
+
+    fn with_header(name: &str, value: &str) -> (Case, Answer) {
+        let (case, mut answer) = honest();
+        answer.headers.retain(|(n, _)| n != name);
+        answer.headers.push((name.to_owned(), value.to_owned()));
+        (case, answer)
+    }
+
+    #[test]
+    fn finds_no_fault_with_an_honest_answer() {
+        let (case, answer) = honest();
+        assert_eq!(case.judge(&answer), [""; 0]);
+    }
+
+    #[test]
+    fn finds_every_kind_of_fault() {
+        let (case, answer) = honest();
+        let wrong_status = (case, Answer { status: 401, ..answer });
+        for (name, (case, answer)) in [
+            ("status", wrong_status),
+            ("error", with_body(|body| body["error"] = json!("invalid_client"))),
+            ("error id", with_body(|body| body["error_id"] = json!("parameter_missing"))),
+            ("error_uri", with_body(|body| body["error_uri"] = json!(ISSUER))),
+            ("request id", with_body(|body| body["request_id"] = json!("BBBBBBBBBBBBBBBBBBBBBB"))),
+            ("a reflection", with_body(|body| body["error_description"] = json!(MARKER))),
+            ("a token", with_body(|body| body["x"] = json!("eyJhbGciOiJFUzI1NiJ9"))),
+            ("an access token", with_body(|body| body["access_token"] = json!("opaque"))),
+            ("stored", with_header("cache-control", "private")),
+            ("shared", with_header("access-control-allow-origin", "*")),
+            ("a media type", with_header("content-type", "text/html")),
+            ("a reflection in a header", with_header("x-debug", MARKER)),
+            ("a chosen id", with_header("x-request-id", "chosen")),
+        ] {
+            assert!(!case.judge(&answer).is_empty(), "{name}");
+        }
+    }
 }

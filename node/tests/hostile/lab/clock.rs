@@ -7,22 +7,34 @@ use std::{
 };
 
 use exequatur_federation::time::UnixTime;
-use exequatur_node::clock::Clock;
+use exequatur_node::clock::{Clock, SystemClock};
 
-/// Where every lab begins.
-pub(crate) const START: u64 = 1_800_000_000;
+/// Where a lab begins whose node runs in the test's process.
+const START: u64 = 1_800_000_000;
 
-/// Seconds since [`START`].
-#[derive(Default)]
-pub(crate) struct LabClock(AtomicU64);
+/// A start, and seconds since it.
+pub(crate) struct LabClock {
+    start: u64,
+    passed: AtomicU64,
+}
 
 impl LabClock {
+    /// A clock for a node that reads it.
+    pub(crate) fn standing() -> Self {
+        Self { start: START, passed: AtomicU64::new(0) }
+    }
+
+    /// A clock that begins at the machine's time, for a node in a process of its own.
+    pub(crate) fn of_the_machine() -> Self {
+        Self { start: SystemClock::start().now().seconds(), passed: AtomicU64::new(0) }
+    }
+
     pub(crate) fn seconds(&self) -> u64 {
-        START + self.0.load(Ordering::SeqCst)
+        self.start + self.passed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.passed.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
@@ -32,6 +44,6 @@ impl Clock for LabClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::SeqCst))
+        Duration::from_secs(self.passed.load(Ordering::SeqCst))
     }
 }

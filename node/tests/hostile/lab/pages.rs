@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 /// Pages by path, and how often each was asked for.
 #[derive(Default)]
 struct Shelf {
+    down: bool,
     pages: BTreeMap<String, String>,
     asked: BTreeMap<String, usize>,
 }
@@ -26,12 +27,7 @@ pub(crate) struct Pages {
 impl Pages {
     /// Serves on a free port of loopback.
     pub(crate) fn start() -> Self {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into())
-    }
-
-    /// Serves at an address that was known before.
-    pub(crate) fn start_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let served = Arc::clone(&shelf);
@@ -63,6 +59,11 @@ impl Pages {
         self.put(&format!("{path}/jwks"), &json!({"keys": keys}));
     }
 
+    /// From now on, connections are closed without a word, or served again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.shelf.lock().unwrap().down = down;
+    }
+
     /// How often a path was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.shelf.lock().unwrap().asked.get(path).copied().unwrap_or_default()
@@ -81,6 +82,9 @@ fn serve(mut stream: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let page = {
         let mut shelf = shelf.lock().unwrap();
+        if shelf.down {
+            return Ok(());
+        }
         *shelf.asked.entry(path.clone()).or_default() += 1;
         shelf.pages.get(&path).cloned()
     };
