@@ -65,6 +65,14 @@ fn wants_signed(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut ranges = accepted.flat_map(|list| list.split(','));
     ranges.any(|range| {
-        range.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(SIGNED))
+        let mut parts = range.split(';').map(str::trim);
+        parts.next().is_some_and(|media| media.eq_ignore_ascii_case(SIGNED))
+            && !parts.any(is_weight_of_zero)
     })
+}
+
+/// `q=0`, in any of its spellings, means "not this one" (RFC 9110 section 12.4.2).
+fn is_weight_of_zero(parameter: &str) -> bool {
+    let weight = parameter.strip_prefix(['q', 'Q']).and_then(|rest| rest.strip_prefix('='));
+    weight.is_some_and(|weight| weight.parse() == Ok(0.0_f32))
 }

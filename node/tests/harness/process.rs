@@ -20,11 +20,6 @@ impl Process {
         Self { child, log: log.to_owned() }
     }
 
-    /// The number by which the system knows it.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Fails the test when the program has ended.
     pub(crate) fn require_running(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {

@@ -24,6 +24,7 @@ fn what_is_no_living_token_of_the_caller_is_inactive_and_nothing_else() {
     cases.extend(forgeries(&lab, &token));
     cases.extend(callers(&lab, &token, &billed));
     cases.extend(signed(&lab, &token));
+    cases.extend(unsigned(&lab));
     cases.extend(parameters(&lab, &token));
     lab.judge(&cases, 2);
 }
@@ -130,7 +131,9 @@ fn signed(lab: &Lab, token: &str) -> Vec<Case> {
         lab.introspect(token).basic(client, SECRET).header("Accept", SIGNED)
     };
     let expected = Expected::InactiveSigned;
+    let rather_not = lab.introspect(MARKER).header("Accept", &format!("{SIGNED};q=0.1"));
     vec![
+        case("signed: rather not", rather_not, expected),
         case("signed: nonsense", by("watcher", MARKER), expected),
         case("signed: a global token", by("watcher", &lab.subject_token()), expected),
         case("signed: by a client that no resource names", by("idle", token), expected),
@@ -141,6 +144,16 @@ fn signed(lab: &Lab, token: &str) -> Vec<Case> {
             expected,
         ),
     ]
+}
+
+/// Not asked for, although it is named.
+fn unsigned(lab: &Lab) -> Vec<Case> {
+    ["q=0", "q=0.000", "Q=0", "charset=utf-8; q=0.0"]
+        .map(|weight| {
+            let request = lab.introspect(MARKER).header("Accept", &format!("{SIGNED}; {weight}"));
+            inactive(format!("signed: not with {weight}"), request)
+        })
+        .into()
 }
 
 fn parameters(lab: &Lab, token: &str) -> Vec<Case> {
