@@ -23,6 +23,29 @@ fn a_request_that_asks_wrongly_gets_no_token() {
     lab.judge(&cases, 1);
 }
 
+#[test]
+fn a_client_that_asks_too_often_waits_and_nobody_can_use_up_its_turns() {
+    let mut lab = Lab::start();
+    let slow = |lab: &Lab| request(lab).basic("slow", SECRET);
+    // Whoever does not prove to be the client takes no turn of its.
+    for _ in 0..5 {
+        assert_eq!(lab.send(&request(&lab).basic("slow", MARKER)).status, 401);
+    }
+    for _ in 0..2 {
+        assert_eq!(lab.send(&slow(&lab)).status, 200);
+    }
+    let introspection = lab.introspect(MARKER).basic("slow", SECRET);
+    for request in [slow(&lab), introspection, lab.revoke(MARKER).basic("slow", SECRET)] {
+        let answer = lab.send(&request);
+        assert_eq!((answer.status, answer.member("error_id").as_str()), (429, "rate_limited"));
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1, "{answer:?}");
+    }
+    assert_eq!(lab.send(&request(&lab)).status, 200, "another client goes on");
+    lab.clock.advance(1);
+    assert_eq!(lab.send(&slow(&lab)).status, 200);
+    assert_eq!(lab.stop().of_event("refused").len(), 3);
+}
+
 fn request(lab: &Lab) -> OAuthRequest {
     lab.exchange(&lab.subject_token())
 }

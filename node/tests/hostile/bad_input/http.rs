@@ -215,6 +215,8 @@ fn methods(lab: &Lab) -> Vec<Case> {
         let request = request(lab).method("GET").header(header, "POST");
         cases.push(stranger(format!("GET with {header}"), request, NOT_ALLOWED));
     }
+    let star = request(lab).method("OPTIONS").target("*");
+    cases.push(stranger("OPTIONS *", star, NOT_FOUND));
     let field = request(lab).method("GET").set("_method", "POST");
     cases.push(stranger("GET with _method", field, NOT_ALLOWED));
     cases

@@ -28,7 +28,7 @@ fn without_space_nothing_is_issued_or_revoked_and_with_space_all_is_well_again()
     });
     fs::create_dir(lab.directory().join("small")).unwrap();
     let mut process = program::run(&lab, on_a_small_file_system(&lab));
-    let small = inside(&lab, process.id());
+    let small = inside(&lab);
     let token = lab.issued();
     let mut issued = 1;
 
@@ -86,6 +86,7 @@ fn on_a_small_file_system(lab: &Lab) -> Command {
         program=$3
         shift 3
         "$program" init "$@"
+        echo $$ > pid
         exec "$program" run "$@"
     "#;
     let mut command = Command::new("unshare");
@@ -95,7 +96,7 @@ fn on_a_small_file_system(lab: &Lab) -> Command {
     }
     command.args(["--mount", "sh", "-c", script, "sh", SIZE]);
     command.arg(lab.directory().join("small")).arg(env!("CARGO_BIN_EXE_exequatur"));
-    command.args(program::arguments(lab.directory()));
+    command.args(program::arguments(lab.directory())).current_dir(lab.directory());
     command
 }
 
@@ -104,9 +105,11 @@ fn may_mount() -> bool {
 }
 
 /// The file system as the node sees it.
-fn inside(lab: &Lab, process: u32) -> PathBuf {
+fn inside(lab: &Lab) -> PathBuf {
     let directory = lab.directory().join("small");
-    PathBuf::from(format!("/proc/{process}/root")).join(directory.strip_prefix("/").unwrap())
+    let process = fs::read_to_string(lab.directory().join("pid")).unwrap();
+    PathBuf::from(format!("/proc/{}/root", process.trim()))
+        .join(directory.strip_prefix("/").unwrap())
 }
 
 /// Writes until nothing more fits.

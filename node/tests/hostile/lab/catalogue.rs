@@ -35,6 +35,7 @@ const PROMISES: &[(&str, u16, &str)] = &[
     ("parameter_malformed", 400, "invalid_request"),
     ("parameter_missing", 400, "invalid_request"),
     ("parameter_repeated", 400, "invalid_request"),
+    ("rate_limited", 429, "temporarily_unavailable"),
     ("request_malformed", 400, "invalid_request"),
     ("requested_token_type_unsupported", 400, "invalid_request"),
     ("requester_not_allowed", 400, "invalid_request"),

@@ -55,6 +55,13 @@ tenant = "tenant-a""#,
         r#"grants = ["jwt-bearer"]
 resources = ["ORDERS"]"#,
     ),
+    (
+        "slow",
+        r#"grants = ["token-exchange"]
+resources = ["ORDERS"]
+upstream_ids = ["gateway-upstream"]
+rate = { per_second = 1, burst = 2 }"#,
+    ),
     ("watcher", "grants = []"),
     ("biller", "grants = []"),
     ("idle", "grants = []"),
