@@ -17,6 +17,7 @@ test: ## every test; installs what is missing and starts a PostgreSQL of its own
 check: ## the read-only gate: format, lints, tidy, documentation, dependencies, scripts
 	.ci/install.sh shellcheck nextest deny
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path sim/fuzz/Cargo.toml
 	cargo lint
 	cargo tidy
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
@@ -26,6 +27,7 @@ check: ## the read-only gate: format, lints, tidy, documentation, dependencies, 
 
 fix: ## format, and what clippy can mend by itself
 	cargo fmt --all
+	cargo fmt --manifest-path sim/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 fuzz: ## every fuzz target for one minute (needs a nightly toolchain)

@@ -1,6 +1,5 @@
-//! Configuration files. A text with a line `%%` is a region's file and a federation's; any other is
-//! taken as a region's file beside the example federation, then as a federation's file beside an
-//! example region, so that one of the two is whole.
+//! Configuration files. A text with a line `%%` is a region's file and a federation's. Any other is
+//! one of the two, by what it contains, beside an example of the other, so that one is whole.
 
 #![no_main]
 
@@ -19,9 +18,10 @@ const FEDERATION_NAME: &str = "federation.toml";
 fuzz_target!(|text: &str| {
     if let Some((region, federation)) = text.split_once(BETWEEN) {
         check(region, federation);
+    } else if text.contains("[federation]") {
+        check(REGION, text);
     } else {
         check(text, FEDERATION);
-        check(REGION, text);
     }
 });
 
