@@ -44,15 +44,22 @@ impl CountedRefusals {
         self.add(RefusalCount { reason, count: 1, from: now, to: now });
     }
 
-    /// Takes the counts, in the order of the reasons; they begin anew.
+    /// The reasons that something was refused for, in order.
     #[must_use]
-    pub fn take(&self) -> Vec<RefusalCount> {
-        std::mem::take(&mut *self.lock()).into_values().collect()
+    pub fn reasons(&self) -> Vec<&'static str> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Takes the count of one reason; it begins anew. One at a time, so that whoever is stopped
+    /// while the one is recorded has lost nothing of the others.
+    #[must_use]
+    pub fn take(&self, reason: &'static str) -> Option<RefusalCount> {
+        self.lock().remove(reason)
     }
 
     /// Gives back what was taken and could not be recorded.
-    pub fn put_back(&self, taken: impl IntoIterator<Item = RefusalCount>) {
-        taken.into_iter().for_each(|row| self.add(row));
+    pub fn put_back(&self, taken: RefusalCount) {
+        self.add(taken);
     }
 
     fn add(&self, row: RefusalCount) {
@@ -83,6 +90,10 @@ mod tests {
         UnixTime::from_seconds(seconds)
     }
 
+    fn all(counted: &CountedRefusals) -> Vec<RefusalCount> {
+        counted.reasons().into_iter().filter_map(|reason| counted.take(reason)).collect()
+    }
+
     #[test]
     fn counts_by_reason_with_first_and_last_time() {
         let counted = CountedRefusals::default();
@@ -91,19 +102,29 @@ mod tests {
         counted.count("malformed", at(9));
         let malformed = RefusalCount { reason: "malformed", count: 2, from: at(5), to: at(9) };
         let unknown = RefusalCount { reason: "unknown_client", count: 1, from: at(6), to: at(6) };
-        assert_eq!(counted.take(), [malformed, unknown]);
-        assert!(counted.take().is_empty());
+        assert_eq!(all(&counted), [malformed, unknown]);
+        assert!(all(&counted).is_empty());
     }
 
     #[test]
     fn what_could_not_be_recorded_is_counted_on() {
         let counted = CountedRefusals::default();
         counted.count("malformed", at(5));
-        let taken = counted.take();
+        let taken = counted.take("malformed").unwrap();
         counted.count("malformed", at(12));
         counted.put_back(taken);
         let both = RefusalCount { reason: "malformed", count: 2, from: at(5), to: at(12) };
-        assert_eq!(counted.take(), [both]);
+        assert_eq!(all(&counted), [both]);
+    }
+
+    #[test]
+    fn taking_one_reason_leaves_the_others() {
+        let counted = CountedRefusals::default();
+        counted.count("malformed", at(5));
+        counted.count("unknown_client", at(6));
+        assert_eq!(counted.take("malformed").map(|row| row.count), Some(1));
+        assert_eq!(counted.take("malformed"), None);
+        assert_eq!(counted.reasons(), ["unknown_client"]);
     }
 
     #[test]
@@ -113,7 +134,7 @@ mod tests {
             let reason: &'static str = Box::leak(format!("reason {n:03}").into_boxed_str());
             counted.count(reason, at(1));
         }
-        let rows = counted.take();
+        let rows = all(&counted);
         assert_eq!(rows.len(), REASONS_MAX + 1);
         assert_eq!(rows.iter().find(|row| row.reason == OTHER).unwrap().count, 10);
     }

@@ -130,8 +130,12 @@ impl Maintenance {
 }
 
 /// Records the refusals of strangers since the last time; what cannot be recorded is counted on.
+///
+/// A count is taken just before its record is queued, and what is queued is saved: a node that is
+/// stopped meanwhile loses no count and records none twice.
 pub(super) async fn flush_counts(facade: &Facade) {
-    for row in facade.counted.take() {
+    for reason in facade.counted.reasons() {
+        let Some(row) = facade.counted.take(reason) else { continue };
         let event = Event::RefusedUnauthenticated {
             error_id: row.reason,
             count: row.count,
@@ -143,7 +147,7 @@ pub(super) async fn flush_counts(facade: &Facade) {
             Err(_) => false,
         };
         if !saved {
-            facade.counted.put_back([row]);
+            facade.counted.put_back(row);
         }
     }
 }
