@@ -146,9 +146,6 @@ catalogue! {
     PARAMETER_REPEATED = "parameter_repeated", 400 InvalidRequest,
         "A parameter stands more than once.",
         "Send each parameter once; only `resource` and `audience` may repeat, and then must agree.";
-    PARAMETER_MALFORMED = "parameter_malformed", 400 InvalidRequest,
-        "A parameter has a form that is not allowed.",
-        "Check lengths and characters.";
     GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported", 400 UnsupportedGrantType,
         "This grant type is not offered here.",
         "Use `urn:ietf:params:oauth:grant-type:token-exchange`.";

@@ -79,7 +79,9 @@ fn actor_tokens(lab: &Lab) -> Vec<Case> {
     let actor = || lab.service();
     let honest = actor().sign(es);
     let partner = lab.partner().claim("sub", "gateway-upstream").sign(&lab.keys.partner_es);
+    let leaked = actor().claim("azp", MARKER).claim("aud", "exequatur").sign(es);
     let tokens: Vec<(&str, String, &str)> = vec![
+        ("issued to another client", leaked, "requester_not_allowed"),
         ("opaque", MARKER.to_owned(), MALFORMED),
         ("two parts", "eyJ9.eyJ9".to_owned(), MALFORMED),
         ("padded", format!("{honest}=="), MALFORMED),
@@ -155,16 +157,18 @@ fn may_act_without_actor(lab: &Lab) -> Vec<Case> {
         ("an array", json!(["gateway"])),
         ("an array of objects", json!([{"sub": "gateway"}])),
         ("a number", json!({"sub": 1})),
-        ("another issuer", json!({"sub": "gateway", "iss": MARKER})),
-        ("a member that is not understood", json!({"sub": "gateway", MARKER: MARKER})),
-        ("the client and another", json!({"sub": "gateway", "client_id": MARKER})),
-        ("the client's case", json!({"sub": "Gateway"})),
+        ("another issuer", json!({"sub": "gateway-upstream", "iss": MARKER})),
+        ("a member that is not understood", json!({"sub": "gateway-upstream", MARKER: MARKER})),
+        ("the client and another", json!({"sub": "gateway-upstream", "client_id": MARKER})),
+        ("the client's case", json!({"sub": "Gateway-Upstream"})),
+        ("the client's id here, which it has not there", json!({"sub": "gateway"})),
+        ("everybody of the issuer", json!({"iss": issuer})),
         ("false", json!(false)),
     ]
     .into_iter()
     .map(|(name, may_act)| refused(format!("may_act: {name}"), send(may_act), NOT_ALLOWED))
     .collect();
-    cases.push(granted("may_act: the client", send(json!({"sub": "gateway"}))));
+    cases.push(granted("may_act: the client", send(json!({"sub": "gateway-upstream"}))));
     cases.push(granted(
         "may_act: the client's name there",
         send(json!({"sub": "gateway-upstream", "iss": issuer})),
@@ -176,7 +180,20 @@ fn may_act_with_actor(lab: &Lab) -> Vec<Case> {
     let issuer = lab.pages.url("/global");
     let actor = lab.service().sign(&lab.keys.es);
     let send = |may_act: Value| acting(lab, &lab.person().claim("may_act", may_act), &actor);
+    // At the partner, somebody else has the same name.
+    let namesake = lab.partner().sign(&lab.keys.partner_es);
+    let same_name = lab.person().claim("may_act", json!({"client_id": "gateway-upstream"}));
     vec![
+        refused(
+            "may_act: a namesake of another issuer",
+            acting(lab, &same_name, &namesake),
+            NOT_ALLOWED,
+        ),
+        refused(
+            "may_act: everybody of the issuer, with an actor",
+            send(json!({"iss": issuer})),
+            NOT_ALLOWED,
+        ),
         refused("may_act: another than the actor", send(json!({"sub": MARKER})), NOT_ALLOWED),
         refused(
             "may_act: the client, but not the actor",

@@ -87,6 +87,12 @@ fn targets(lab: &Lab) -> Vec<Case> {
     .map(|(name, request)| refused(format!("target: {name}"), request, UNKNOWN))
     .collect();
     let theirs = lab.exchange(&lab.subject_token()).basic("single", SECRET).remove("audience");
+    let own_and_theirs = lab.exchange(&lab.subject_token()).basic("single", SECRET);
+    cases.push(refused(
+        "target: the client's and another client's",
+        own_and_theirs.add("audience", BILLING),
+        UNKNOWN,
+    ));
     cases.push(refused("target: another client's", theirs.set("resource", BILLING), UNKNOWN));
     cases.extend([
         refused("two resources", resource(ORDERS).add("resource", BILLING), AMBIGUOUS),
@@ -99,7 +105,7 @@ fn targets(lab: &Lab) -> Vec<Case> {
         refused(
             "a known and an unknown audience",
             audience("orders").add("audience", MARKER),
-            AMBIGUOUS,
+            UNKNOWN,
         ),
         refused("none of several", request(lab), "target_missing"),
         refused("only bound tokens", resource(VAULT), "sender_constraint_required"),
@@ -190,7 +196,7 @@ fn scopes(lab: &Lab) -> Vec<Case> {
         ("65 names", vec!["orders:read"; 65].join(" ")),
         ("10,000 names", vec!["a"; 10_000].join(" ")),
     ] {
-        cases.push(refused(format!("scope: {name}"), orders(&scope), "parameter_malformed"));
+        cases.push(refused(format!("scope: {name}"), orders(&scope), "scope_malformed"));
     }
     cases
 }
@@ -208,6 +214,7 @@ fn authentication(lab: &Lab) -> Vec<Case> {
         ("an array", lab.person().claim("acr", vec!["gold"])),
         ("another case", lab.person().claim("acr", "Gold")),
         ("too long ago", lab.person().claim("auth_time", now - 301)),
+        ("in the future", lab.person().claim("auth_time", now + 60)),
         ("never", lab.person().without("auth_time")),
         ("a text", lab.person().claim("auth_time", format!("{now}"))),
         ("negative", lab.person().claim("auth_time", -1)),
