@@ -1,36 +1,21 @@
-//! Rates: how often a client may ask, and how often an address may fail to be one.
+//! Rates: how often a client may ask.
 //!
 //! Clients are limited after authentication, by their registered id, so that the table has one
-//! entry a client and no stranger can add to it or spend another's share. Before authentication
-//! only failures count, by address, in a table of fixed size.
+//! entry a client and no stranger can add to it or spend another's share. Addresses are not
+//! limited: behind a load balancer all clients share one, and a secret of 256 bits is not guessed.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use lru::LruCache;
 
 use crate::clock::Clock;
-
-/// Addresses remembered for failures: an entry is under 64 bytes, the table under 1 MiB. Who
-/// fails from more addresses than that is not stopped by counting addresses.
-const ADDRESSES_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
-
-/// Failures that an address has at once: a deployment with a wrong secret and ten retries.
-const FAILURES_BURST: u32 = 20;
-
-/// Time after which one failure is forgotten.
-const FAILURE_FORGOTTEN: Duration = Duration::from_secs(3);
-
-/// Leading bits of an IPv6 address that count as one address: what one line is given.
-const IPV6_LINE_BITS: u32 = 64;
 
 /// How often one client may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +38,6 @@ pub struct RetryAfter {
 pub struct ClientRateLimiter {
     clients: HashMap<String, Bucket>,
     clock: Monotonic,
-}
-
-/// Refuses addresses from which client authentication failed too often.
-pub struct FailureLimiter {
-    clock: Arc<dyn Clock>,
-    /// When the last counted failure of an address will be forgotten.
-    forgotten_at: Mutex<LruCache<IpAddr, Duration>>,
 }
 
 impl ClientRateLimiter {
@@ -87,39 +65,6 @@ impl ClientRateLimiter {
     }
 }
 
-impl FailureLimiter {
-    /// No failures yet.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, forgotten_at: Mutex::new(LruCache::new(ADDRESSES_MAX)) }
-    }
-
-    /// Whether `address` may try to authenticate.
-    ///
-    /// # Errors
-    /// It failed too often of late.
-    pub fn check(&self, address: IpAddr) -> Result<(), RetryAfter> {
-        let now = self.clock.monotonic();
-        let forgotten_at = self.forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looking does not make an entry younger: only failing does.
-        let remembered =
-            forgotten_at.peek(&line(address)).map_or(Duration::ZERO, |at| at.saturating_sub(now));
-        let tolerated = FAILURE_FORGOTTEN.saturating_mul(FAILURES_BURST - 1);
-        match remembered.checked_sub(tolerated) {
-            None | Some(Duration::ZERO) => Ok(()),
-            Some(wait) => Err(wait.into()),
-        }
-    }
-
-    /// Counts a failed authentication from `address`.
-    pub fn failed(&self, address: IpAddr) {
-        let now = self.clock.monotonic();
-        let mut forgotten_at = self.forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = forgotten_at.get_or_insert_mut(line(address), || now);
-        *at = (*at).max(now) + FAILURE_FORGOTTEN;
-    }
-}
-
 impl From<Duration> for RetryAfter {
     fn from(wait: Duration) -> Self {
         let partial = u64::from(wait.subsec_nanos() > 0);
@@ -132,12 +77,6 @@ impl fmt::Debug for ClientRateLimiter {
         f.debug_struct("ClientRateLimiter")
             .field("clients", &self.clients.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for FailureLimiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FailureLimiter").finish_non_exhaustive()
     }
 }
 
@@ -155,19 +94,10 @@ impl GovernorClock for Monotonic {
     }
 }
 
-/// The address, or for IPv6 the network of the line: its holder has all addresses in it.
-fn line(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX << (u128::BITS - IPV6_LINE_BITS);
-            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use exequatur_federation::time::UnixTime;
 
     use super::*;
@@ -224,54 +154,5 @@ mod tests {
     fn an_unregistered_client_has_no_share() {
         let limiter = ClientRateLimiter::new([], Arc::new(Standing::default()));
         assert!(limiter.check("stranger").is_err());
-    }
-
-    #[test]
-    fn an_address_is_refused_after_a_burst_of_failures_and_forgiven_in_time() {
-        let clock = Arc::new(Standing::default());
-        let limiter = FailureLimiter::new(clock.clone());
-        let address = "192.0.2.7".parse().unwrap();
-        for _ in 0..FAILURES_BURST {
-            assert_eq!(limiter.check(address), Ok(()));
-            limiter.failed(address);
-        }
-        assert_eq!(limiter.check(address), Err(RetryAfter { seconds: 3 }));
-        assert_eq!(limiter.check("192.0.2.8".parse().unwrap()), Ok(()));
-        clock.advance(FAILURE_FORGOTTEN);
-        assert_eq!(limiter.check(address), Ok(()));
-    }
-
-    #[test]
-    fn success_costs_nothing() {
-        let limiter = FailureLimiter::new(Arc::new(Standing::default()));
-        for _ in 0..10 * FAILURES_BURST {
-            assert_eq!(limiter.check("192.0.2.7".parse().unwrap()), Ok(()));
-        }
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_line_count_together() {
-        let limiter = FailureLimiter::new(Arc::new(Standing::default()));
-        for host in 0..u16::try_from(FAILURES_BURST).unwrap() {
-            limiter.failed(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into());
-        }
-        assert!(limiter.check("2001:db8:0:1::ffff".parse().unwrap()).is_err());
-        assert!(limiter.check("2001:db8:0:2::1".parse().unwrap()).is_ok());
-    }
-
-    #[test]
-    fn the_table_of_failures_does_not_grow_past_its_limit() {
-        let limiter = FailureLimiter::new(Arc::new(Standing::default()));
-        for number in 0..u32::try_from(ADDRESSES_MAX.get() + 10).unwrap() {
-            limiter.failed(std::net::Ipv4Addr::from_bits(number).into());
-        }
-        assert_eq!(limiter.forgotten_at.lock().unwrap().len(), ADDRESSES_MAX.get());
-    }
-
-    #[test]
-    fn waits_are_whole_seconds_rounded_up() {
-        for (wait, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2)] {
-            assert_eq!(RetryAfter::from(Duration::from_millis(wait)), RetryAfter { seconds });
-        }
     }
 }
