@@ -16,7 +16,9 @@ use exequatur_federation::{
 
 use crate::{
     audit::Recorded,
-    hsm::{SignError, Signer},
+    clock::Clock,
+    hsm::{SignError, Signer, Signing},
+    telemetry::metrics::SignerMeters,
 };
 
 /// Signs access tokens and introspection answers.
@@ -24,6 +26,8 @@ pub struct Issuer {
     access_token: Arc<dyn Signer>,
     response: Arc<dyn Signer>,
     published: JwkSet,
+    meters: SignerMeters,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why nothing was signed.
@@ -55,12 +59,16 @@ pub struct Issued {
 }
 
 impl Issuer {
-    /// An issuer with its two keys.
+    /// An issuer with its two keys: of access tokens, and of introspection answers.
     #[must_use]
-    pub fn new(access_token: Arc<dyn Signer>, response: Arc<dyn Signer>) -> Self {
+    pub fn new(
+        [access_token, response]: [Arc<dyn Signer>; 2],
+        meters: SignerMeters,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let public = |signer: &Arc<dyn Signer>| (signer.algorithm(), signer.public_key().clone());
         let published = JwkSet::from_keys([public(&access_token), public(&response)]);
-        Self { access_token, response, published }
+        Self { access_token, response, published, meters, clock }
     }
 
     /// Id of the key that signs access tokens.
@@ -108,7 +116,7 @@ impl Issuer {
             return Err(IssueError::KeyChanged { expected: expected.clone(), got: got.clone() });
         }
         let input = &authorization.signing_input;
-        let signature = self.access_token.sign(input.as_bytes()).await?;
+        let signature = self.measured(self.access_token.sign(input.as_bytes())).await?;
         Ok(input.with_signature(&signature))
     }
 
@@ -126,7 +134,24 @@ impl Issuer {
         let (algorithm, key) = (self.response.algorithm(), self.response.key_id());
         let input = SigningInput::new(algorithm, TYP_INTROSPECTION, key, &payload)
             .map_err(|_| IssueError::Payload)?;
-        let signature = self.response.sign(input.as_bytes()).await?;
+        let signature = self.measured(self.response.sign(input.as_bytes())).await?;
         Ok(input.with_signature(&signature))
+    }
+
+    async fn measured(&self, signing: Signing<'_>) -> Result<Vec<u8>, SignError> {
+        let started = self.clock.monotonic();
+        self.meters.pending.inc();
+        let signed = signing.await;
+        self.meters.pending.dec();
+        match &signed {
+            Ok(_) => {
+                let took = self.clock.monotonic().saturating_sub(started);
+                self.meters.sign_seconds.observe(took.as_secs_f64());
+            }
+            Err(_) => {
+                self.meters.failures.inc();
+            }
+        }
+        signed
     }
 }

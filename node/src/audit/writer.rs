@@ -16,8 +16,10 @@ use tokio::{
 
 use super::log::{AuditItem, AuditLog, Head, Job, RecordError, Saved, State, Trouble, WAIT_MAX};
 use crate::{
+    clock::Clock,
     entropy::Entropy,
     store::{Append, AppendOutcome, Appended, Store, StoreError},
+    telemetry::metrics::AuditMeters,
 };
 
 /// Most records in one transaction: a larger one would hold the first caller up for the last.
@@ -40,6 +42,7 @@ pub struct AuditWriter {
     queue: mpsc::Receiver<Job>,
     state: watch::Sender<State>,
     frontier: Frontier,
+    meters: Option<(AuditMeters, Arc<dyn Clock>)>,
 }
 
 /// The writer ended although the node goes on.
@@ -60,11 +63,17 @@ pub async fn open_log(
     let frontier = store.audit_tail().await?;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let (state, watched) = watch::channel(State { head: Head::from(&frontier), trouble: None });
-    let writer = AuditWriter { store, entropy, queue, state, frontier };
+    let writer = AuditWriter { store, entropy, queue, state, frontier, meters: None };
     Ok((AuditLog::new(sender, watched), writer))
 }
 
 impl AuditWriter {
+    /// The same writer, which also counts what it saves.
+    #[must_use]
+    pub fn metered(self, meters: AuditMeters, clock: Arc<dyn Clock>) -> Self {
+        Self { meters: Some((meters, clock)), ..self }
+    }
+
     /// Saves records until all handles are gone.
     ///
     /// # Errors
@@ -87,8 +96,10 @@ impl AuditWriter {
     async fn save(&mut self, jobs: &mut Vec<Job>) -> Result<(), Trouble> {
         let (items, answers): (Vec<AuditItem>, Vec<Answer>) =
             jobs.drain(..).map(|job| (job.item, job.answer)).unzip();
+        let started = self.meters.as_ref().map(|(_, clock)| clock.monotonic());
         match self.append(items).await {
             Ok(appended) => {
+                self.measure(started, &appended.outcomes);
                 self.advance(appended.frontier);
                 for (answer, outcome) in answers.into_iter().zip(appended.outcomes) {
                     reply(
@@ -108,6 +119,15 @@ impl AuditWriter {
                 Err(trouble)
             }
         }
+    }
+
+    fn measure(&self, started: Option<Duration>, outcomes: &[AppendOutcome]) {
+        let (Some((meters, clock)), Some(started)) = (&self.meters, started) else { return };
+        let saved = |outcome: &&AppendOutcome| matches!(outcome, AppendOutcome::Saved { .. });
+        let records = u32::try_from(outcomes.iter().filter(saved).count()).unwrap_or(u32::MAX);
+        meters.records.inc_by(records.into());
+        meters.batch_records.observe(records.into());
+        meters.fsync_seconds.observe(clock.monotonic().saturating_sub(started).as_secs_f64());
     }
 
     async fn append(&self, items: Vec<AuditItem>) -> Result<Appended, Trouble> {

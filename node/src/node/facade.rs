@@ -37,14 +37,14 @@ pub(super) struct Parts<'a> {
 
 impl Parts<'_> {
     pub(super) async fn assemble(self) -> Result<Facade, StartError> {
-        let [access_token, response] = signers(self.keys.as_ref(), self.settings)?;
-        let issuer = Issuer::new(access_token, response);
         let pairwise = self
             .keys
             .secret(PAIRWISE)?
             .map(|secret| PairwiseKey::new(secret.expose()))
             .ok_or(StartError::SecretMissing { name: PAIRWISE })?;
         let seams = self.seams;
+        let signers = signers(self.keys.as_ref(), self.settings)?;
+        let issuer = Issuer::new(signers, self.metrics.signer.clone(), Arc::clone(&seams.clock));
         let list = draw_list(self.store.as_ref(), seams).await?;
         let rates =
             self.law.clients.iter().map(|(id, client)| (id.as_str().to_owned(), rate(client.rate)));

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use exequatur_federation::audit::{AuditRecord, Event};
+use prometheus_client::metrics::counter::Counter;
 use tokio::task::spawn_blocking;
 
 use super::{Seams, facade::draw_list};
@@ -14,7 +15,11 @@ use crate::{
     facade::Facade,
     hsm::KeyStore,
     store::Store,
-    telemetry::health::{Condition, Health},
+    telemetry::{
+        health::{Condition, Health},
+        metrics::Metrics,
+    },
+    upstream::IssuerStatus,
 };
 
 /// How often conditions are looked at.
@@ -58,10 +63,13 @@ impl Maintenance {
         let mut purge = tokio::time::interval(PURGE_INTERVAL);
         let mut check = tokio::time::interval(KEY_CHECK_INTERVAL);
         let mut key_fault = None;
+        let mut fetches = FetchCounts::new(&self.facade.metrics);
         loop {
             tokio::select! {
                 _ = look.tick() => {
-                    self.look(key_fault.as_deref());
+                    let status = self.facade.keys.status();
+                    fetches.update(&status);
+                    self.look(key_fault.as_deref(), &status);
                     self.provide_list().await;
                 }
                 _ = count.tick() => flush_counts(&self.facade).await,
@@ -71,7 +79,7 @@ impl Maintenance {
         }
     }
 
-    fn look(&self, key_fault: Option<&str>) {
+    fn look(&self, key_fault: Option<&str>, status: &[IssuerStatus]) {
         match self.facade.audit.trouble() {
             None => self.conditions.audit.ready(),
             Some(trouble) => self.conditions.audit.not_ready(trouble.to_string()),
@@ -81,7 +89,6 @@ impl Maintenance {
             (None, true) => self.conditions.keys.ready(),
             (None, false) => self.conditions.keys.not_ready("the key store fails repeatedly"),
         }
-        let status = self.facade.keys.status();
         let amiss: Vec<String> =
             status.iter().filter(|s| s.last_error.is_some()).map(ToString::to_string).collect();
         // A provider that is down stops its own people only: introspection, revocation and other
@@ -125,6 +132,30 @@ impl Maintenance {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(with_causes(&error)),
             Err(_) => Some("the check of the keys broke off".to_owned()),
+        }
+    }
+}
+
+/// Fetches from global issuers by outcome: the issuers keep totals, metrics want increments.
+struct FetchCounts {
+    counters: [Counter; 3],
+    told: [u64; 3],
+}
+
+impl FetchCounts {
+    fn new(metrics: &Metrics) -> Self {
+        let counters = ["ok", "failed", "set_refused"].map(|o| metrics.upstream_fetches(o));
+        Self { counters, told: [0; 3] }
+    }
+
+    fn update(&mut self, status: &[IssuerStatus]) {
+        let total = |of: fn(&IssuerStatus) -> u64| status.iter().map(of).sum::<u64>();
+        let (fetches, failures) = (total(|s| s.fetches), total(|s| s.failures));
+        let totals = [fetches.saturating_sub(failures), failures, total(|s| s.sets_refused)];
+        for ((counter, told), total) in self.counters.iter().zip(&mut self.told).zip(totals) {
+            // A fetch that is under way counts as good until it fails.
+            counter.inc_by(total.saturating_sub(*told));
+            *told = total.max(*told);
         }
     }
 }

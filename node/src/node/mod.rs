@@ -94,6 +94,7 @@ impl Node {
         let store = crate::store::open(&location, &binding, Access::Write).await?;
         let (audit, writer) = open_log(Arc::clone(&store), Arc::clone(&seams.entropy)).await?;
         let metrics = Arc::new(Metrics::new());
+        let writer = writer.metered(metrics.audit.clone(), Arc::clone(&seams.clock));
         let listeners = listen::bind(&settings, &directory, &seams, &metrics).await?;
         let facade = facade::Parts {
             law,

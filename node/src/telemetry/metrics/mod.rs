@@ -58,8 +58,8 @@ pub struct Metrics {
 /// The signers and what stands before them.
 #[derive(Clone, Debug)]
 pub struct SignerMeters {
-    /// Signatures waiting for a worker.
-    pub queue_depth: Gauge,
+    /// Signatures that were asked for and are not there yet.
+    pub pending: Gauge,
     /// Time from queueing to the verified signature.
     pub sign_seconds: Histogram,
     /// Signatures that were not made, or not released.
@@ -165,7 +165,7 @@ impl SignerMeters {
         let sign_seconds = latency();
         registry.register("sign_seconds", "Time to a verified signature", sign_seconds.clone());
         Self {
-            queue_depth: add(registry, "sign_queue_depth", "Signatures waiting for a worker"),
+            pending: add(registry, "sign_pending", "Signatures asked for and not there yet"),
             failures: add(registry, "sign_failures", "Signatures not made or not released"),
             sign_seconds,
         }
@@ -253,7 +253,7 @@ mod tests {
             r#"exequatur_connections_open{listener="public"} 1"#,
             r#"exequatur_tls_handshake_failures_total{listener="public"} 0"#,
             "exequatur_certificate_not_after_seconds 0",
-            "exequatur_sign_queue_depth 0",
+            "exequatur_sign_pending 0",
             "exequatur_audit_records_total 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
