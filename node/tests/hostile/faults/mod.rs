@@ -6,6 +6,7 @@
 mod process;
 
 mod key_files;
+mod metrics;
 mod program;
 mod softhsm;
 mod storage_full;
