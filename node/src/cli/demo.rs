@@ -15,6 +15,13 @@ use crate::demo::{DemoOptions, Streams, run};
 
 /// Start a global issuer and a region on loopback and tell what they do.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Without --dir the files go when the demo ends, except with --output json, which names one of them.
+
+Examples:
+  exequatur demo
+  exequatur demo --once --output json | jq .exchange.rules
+  exequatur demo --dir eu                   (then read eu/region.toml)")]
 pub(super) struct Demo {
     /// End after the story instead of staying up until Ctrl-C.
     #[arg(long)]

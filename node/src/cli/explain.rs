@@ -8,6 +8,9 @@ use super::{CliError, Exit, Output};
 
 /// Explain an error id.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  exequatur explain home_region_elsewhere")]
 pub(super) struct Explain {
     /// The last part of an answer's `error_uri`; without it, every id is listed.
     error_id: Option<String>,

@@ -20,7 +20,10 @@ use crate::{
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-Makes what is missing and leaves alone what exists: it may be run again."
+Makes what is missing and leaves alone what exists: it may be run again. `run` makes none of it.
+
+Example:
+  exequatur init --config region.toml"
 )]
 pub(super) struct Init {
     #[command(flatten)]

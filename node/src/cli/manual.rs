@@ -9,6 +9,9 @@ use super::{Cli, CliError, Exit, Output};
 
 /// Write the completions of a shell to standard output.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  exequatur completions bash > ~/.local/share/bash-completion/completions/exequatur")]
 pub(super) struct Completions {
     /// The shell.
     #[arg(value_enum)]
@@ -17,6 +20,9 @@ pub(super) struct Completions {
 
 /// Write the man pages to a directory.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  exequatur man ~/.local/share/man/man1")]
 pub(super) struct Man {
     /// The directory; it must exist.
     directory: PathBuf,

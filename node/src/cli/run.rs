@@ -16,6 +16,9 @@ use crate::{
 
 /// Run the region's node.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Refuses to start without what `exequatur init` makes. Ends on SIGTERM or Ctrl-C, after the answers
+that are under way. Health and metrics are at `listen.operations`.")]
 pub(super) struct Run {
     #[command(flatten)]
     files: Files,
