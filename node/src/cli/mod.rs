@@ -88,6 +88,8 @@ enum Command {
 /// How a command failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
+    /// Nothing is wrong: whoever reads the output has read enough.
+    Unread = 0,
     /// Something here is wrong: arguments, files, keys, database.
     Local = 1,
     /// Something elsewhere is wrong: an issuer, a region.
@@ -131,6 +133,10 @@ impl fmt::Display for CliError {
 impl From<std::io::Error> for CliError {
     /// Only for writing to standard output; everything else names its file.
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            // Whoever reads has read enough, as `head` does.
+            return Self { exit: Exit::Unread, message: String::new() };
+        }
         Self::new(Exit::Local, format_args!("standard output cannot be written: {error}"))
     }
 }
@@ -157,7 +163,7 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
         Command::Try(command) => command.run(&mut output),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(CliError { exit: Exit::Unread, .. }) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing more can be done if standard error is closed.
             let _unwritten = writeln!(err, "error: {error}").is_err();

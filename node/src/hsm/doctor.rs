@@ -61,7 +61,7 @@ pub fn examine_pkcs11(
     pkcs11::mechanisms_checked(config, &algorithms, clock, &mut report.checks);
     let store = Pkcs11KeyStore::open(config.clone(), entropy, Arc::clone(clock));
     let Some(store) = opened(&mut report, store) else { return report };
-    let found = keys_examined(&mut report, &store, expected);
+    let found = keys_examined(&mut report, (&store, "it cannot leave"), expected);
     let Some(key) = found.first() else { return report };
     for sessions in SESSIONS_MEASURED {
         let rate = pkcs11::signs_per_second(config, *key, sessions, clock);
@@ -86,7 +86,7 @@ pub fn examine_software(
     let mut report = DoctorReport::default();
     let store = SoftwareKeyStore::open(config.clone(), entropy);
     if let Some(store) = opened(&mut report, store) {
-        keys_examined(&mut report, &store, expected);
+        keys_examined(&mut report, (&store, "it is in a file"), expected);
     }
     report
 }
@@ -103,7 +103,7 @@ fn opened<T>(report: &mut DoctorReport, outcome: Result<T, impl Display>) -> Opt
 /// One check a key; returns the keys that are there and sign.
 fn keys_examined(
     report: &mut DoctorReport,
-    store: &dyn KeyStore,
+    (store, custody): (&dyn KeyStore, &str),
     expected: ExpectedKeys<'_>,
 ) -> Vec<(Purpose, Algorithm)> {
     let mut found = Vec::new();
@@ -111,10 +111,7 @@ fn keys_examined(
         let (ok, detail) = match store.find(*purpose, *algorithm) {
             Ok(Some(signer)) => {
                 found.push((*purpose, *algorithm));
-                (
-                    true,
-                    format!("kid {}; it cannot leave and its signature verifies", signer.key_id()),
-                )
+                (true, format!("kid {}; {custody} and its signature verifies", signer.key_id()))
             }
             Ok(None) => (false, "it is not there: `exequatur init` makes it".to_owned()),
             Err(error) => (false, error.to_string()),

@@ -67,7 +67,13 @@ impl Health {
     #[must_use]
     pub fn condition(&self, name: &'static str) -> Condition {
         let condition = Condition { name, conditions: Arc::clone(&self.conditions) };
-        condition.not_ready(NOT_YET_REPORTED);
+        let unreported = State { ready: false, reason: Some(NOT_YET_REPORTED.into()) };
+        // Said by `/readyz` only: at every start it would be a warning that means nothing.
+        condition
+            .conditions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, unreported);
         condition
     }
 
