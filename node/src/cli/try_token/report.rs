@@ -6,7 +6,7 @@ use exequatur_federation::{
     exchange::{AdmittedSubject, Rehearsal},
     law::Law,
     refusal,
-    residency::{Outcome, Step},
+    residency::{Cause, Outcome, Step},
     time::UnixTime,
     token::AccessToken,
 };
@@ -60,6 +60,9 @@ struct RuleEffect<'a> {
     /// Whether the target gets it; null if no token would be issued.
     given: Option<bool>,
     cause: Option<String>,
+    /// Whether it is a claim of the protocol, which no rule may write.
+    #[serde(skip)]
+    protocol: bool,
 }
 
 #[derive(Serialize)]
@@ -116,8 +119,18 @@ impl<'a> Report<'a> {
         if !self.rules.is_empty() {
             writeln!(out, "\nwhat the rules do")?;
         }
-        for rule in &self.rules {
+        for rule in self.rules.iter().filter(|rule| !rule.protocol) {
             rule.write(out)?;
+        }
+        let own: Vec<&str> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.protocol)
+            .map(|rule| rule.claim.trim_start_matches('/'))
+            .collect();
+        if !own.is_empty() {
+            writeln!(out, "  the protocol's own are checked, then written anew or left out:")?;
+            writeln!(out, "            {}", own.join(" "))?;
         }
         match (&self.claims, &self.refusal) {
             (Some(claims), _) => issued(claims, out),
@@ -215,6 +228,7 @@ fn effects<'a>(
             value: to.and_then(|name| projection.claims.members().get(name)),
             given: to.and_then(given),
             cause: step.cause.map(|cause| cause.to_string()),
+            protocol: step.cause == Some(Cause::Protocol),
         }
     };
     admitted.explanation.steps.iter().map(effect).collect()
