@@ -199,7 +199,7 @@ impl Admitted<'_> {
 
 /// Verifies and admits a presented token.
 ///
-/// INVARIANT: before [`at_home`] has said yes, nothing is read but `iss`, `aud`, `exp`, the home
+/// INVARIANT: before `at_home` has said yes, nothing is read but `iss`, `aud`, `exp`, the home
 /// member, and the protocol members by which the profile tells kinds of tokens and services apart.
 ///
 /// # Errors
