@@ -14,6 +14,8 @@ use exequatur_federation::{
     time::UnixTime,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use crate::{
     audit::Recorded,
     clock::Clock,
@@ -28,6 +30,22 @@ pub struct Issuer {
     published: JwkSet,
     meters: SignerMeters,
     clock: Arc<dyn Clock>,
+}
+
+/// One signature in the gauge, also when nobody waits for it any more.
+struct Pending<'m>(&'m Gauge);
+
+impl<'m> Pending<'m> {
+    fn begin(gauge: &'m Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// Why nothing was signed.
@@ -140,9 +158,9 @@ impl Issuer {
 
     async fn measured(&self, signing: Signing<'_>) -> Result<Vec<u8>, SignError> {
         let started = self.clock.monotonic();
-        self.meters.pending.inc();
+        let pending = Pending::begin(&self.meters.pending);
         let signed = signing.await;
-        self.meters.pending.dec();
+        drop(pending);
         match &signed {
             Ok(_) => {
                 let took = self.clock.monotonic().saturating_sub(started);

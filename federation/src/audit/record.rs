@@ -63,7 +63,7 @@ pub enum Event {
         error_id: &'static str,
         /// How many.
         count: u64,
-        /// Start of the ten seconds.
+        /// When the first of them was refused.
         from: UnixTime,
     },
     /// A token was revoked by its client.

@@ -18,4 +18,4 @@ pub use crate::store::{Replay, Revocation};
 pub use log::{AuditItem, AuditLog, Head, RECORD_BYTES_MAX, RecordError, Recorded, Saved, Trouble};
 pub use refusals::{COUNT_INTERVAL, CountedRefusals, REASONS_MAX, RefusalCount};
 pub use verify::{VerifiedLog, VerifyError, verify};
-pub use writer::{AuditWriter, BATCH_MAX, QUEUE_MAX, WriterStopped, open_log};
+pub use writer::{AuditWriter, BATCH_MAX, OnRevoked, QUEUE_MAX, WriterStopped, open_log};

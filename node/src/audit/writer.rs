@@ -14,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::Revocation;
 use super::log::{AuditItem, AuditLog, Head, Job, RecordError, Saved, State, Trouble, WAIT_MAX};
 use crate::{
     clock::Clock,
@@ -43,7 +44,11 @@ pub struct AuditWriter {
     state: watch::Sender<State>,
     frontier: Frontier,
     meters: Option<(AuditMeters, Arc<dyn Clock>)>,
+    on_revoked: Option<OnRevoked>,
 }
+
+/// Who is told of a revocation that is durable, or may be.
+pub type OnRevoked = Box<dyn Fn(&Revocation) + Send + Sync>;
 
 /// The writer ended although the node goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +68,8 @@ pub async fn open_log(
     let frontier = store.audit_tail().await?;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let (state, watched) = watch::channel(State { head: Head::from(&frontier), trouble: None });
-    let writer = AuditWriter { store, entropy, queue, state, frontier, meters: None };
+    let writer =
+        AuditWriter { store, entropy, queue, state, frontier, meters: None, on_revoked: None };
     Ok((AuditLog::new(sender, watched), writer))
 }
 
@@ -72,6 +78,13 @@ impl AuditWriter {
     #[must_use]
     pub fn metered(self, meters: AuditMeters, clock: Arc<dyn Clock>) -> Self {
         Self { meters: Some((meters, clock)), ..self }
+    }
+
+    /// The same writer, which also tells of each revocation as soon as it is durable, and of one
+    /// whose outcome is unknown: whoever asked for it may be gone by then.
+    #[must_use]
+    pub fn telling(self, on_revoked: OnRevoked) -> Self {
+        Self { on_revoked: Some(on_revoked), ..self }
     }
 
     /// Saves records until all handles are gone.
@@ -117,9 +130,13 @@ impl AuditWriter {
         let (items, answers): (Vec<AuditItem>, Vec<Answer>) =
             jobs.drain(..).map(|job| (job.item, job.answer)).unzip();
         let started = self.meters.as_ref().map(|(_, clock)| clock.monotonic());
+        let revocations: Vec<_> = items.iter().map(|item| item.revocations.clone()).collect();
         match self.append(items).await {
             Ok(appended) => {
                 self.measure(started, &appended.outcomes);
+                let saved = revocations.iter().zip(&appended.outcomes);
+                let saved = saved.filter(|(_, o)| matches!(o, AppendOutcome::Saved { .. }));
+                self.tell(saved.flat_map(|(revoked, _)| revoked));
                 self.advance(appended.frontier);
                 for (answer, outcome) in answers.into_iter().zip(appended.outcomes) {
                     reply(
@@ -133,11 +150,20 @@ impl AuditWriter {
                 Ok(())
             }
             Err(trouble) => {
+                if !saved_nothing(&trouble) {
+                    self.tell(revocations.iter().flatten());
+                }
                 for answer in answers {
                     reply(answer, Err(RecordError::from(&trouble)));
                 }
                 Err(trouble)
             }
+        }
+    }
+
+    fn tell<'r>(&self, revocations: impl Iterator<Item = &'r Revocation>) {
+        if let Some(on_revoked) = &self.on_revoked {
+            revocations.for_each(on_revoked);
         }
     }
 
@@ -227,6 +253,22 @@ impl AuditWriter {
         let error = self.state.borrow().trouble.as_ref().map(RecordError::from);
         reply(job.answer, Err(error.unwrap_or(RecordError::Unavailable)));
         true
+    }
+}
+
+/// Whether a failed transaction is known to have left nothing behind.
+const fn saved_nothing(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Store(StoreError::Full | StoreError::Fenced | StoreError::Behind)
+        | Trouble::Entropy(_) => true,
+        Trouble::Store(
+            StoreError::Unavailable { .. }
+            | StoreError::NotDurable { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Refused { .. },
+        )
+        | Trouble::Deadline
+        | Trouble::Stopped => false,
     }
 }
 

@@ -1,13 +1,18 @@
 //! The writer with a real database that fails when it is told to.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+};
 
 use exequatur_federation::time::UnixTime;
 use futures_util::future::join_all;
 
 use super::{
     AuditItem, AuditLog, AuditWriter, BATCH_MAX, QUEUE_MAX, RECORD_BYTES_MAX, RecordError, Replay,
-    Saved, Trouble, WriterStopped,
+    Revocation, Saved, Trouble, WriterStopped,
     faulty::{Fault, FaultyStore},
     open_log, verify,
 };
@@ -72,6 +77,37 @@ async fn concurrent_records_share_few_transactions() {
         let verified = verify(&*store).await.unwrap();
         assert_eq!(verified.head, log.head());
         assert_eq!(log.head().size, 600);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revocation_is_told_of_although_nobody_waits_for_it_any_more() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = |writer: AuditWriter| {
+        let told = Arc::clone(&told);
+        writer.telling(Box::new(move |r: &Revocation| told.lock().unwrap().push(r.index)))
+    };
+    let revoking = |n: u32| AuditItem {
+        revocations: vec![Revocation {
+            list_id: 1,
+            index: n,
+            expires_at: UnixTime::from_seconds(99),
+        }],
+        ..once(n, 1)
+    };
+    let store = FaultyStore::new().await;
+    let (log, writer) = log(&store).await;
+    beside(telling(writer), async {
+        {
+            let mut gone = Box::pin(log.record(revoking(7)));
+            assert!(is_pending(&mut gone).await);
+        }
+        // What comes after it is saved after it.
+        log.record(item(1)).await.unwrap();
+        assert_eq!(*told.lock().unwrap(), [7]);
+        assert_eq!(log.record(revoking(8)).await, Err(RecordError::Replayed));
+        assert_eq!(*told.lock().unwrap(), [7], "what was not saved revokes nothing");
     })
     .await;
 }

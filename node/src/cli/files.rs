@@ -45,7 +45,7 @@ impl Files {
         Ok(Sources { region: read(&self.config)?, federation: read(&federation)?, directory })
     }
 
-    /// Reads and compiles both files; warnings go to the log.
+    /// Reads and compiles both files; warnings come with the result.
     ///
     /// # Errors
     /// Every finding, if one of them is an error.

@@ -11,8 +11,8 @@ use super::{
     run::{runtime, system_seams},
 };
 use crate::{
-    node::{initialise_key_store, location, log_binding},
-    store::OpenError,
+    node::{NewPairwise, initialise_key_store, location, log_binding},
+    store::{Access, Binding, Location, OpenError, create, open},
 };
 
 /// Make the keys, secrets and database of a region, or a region file.
@@ -28,6 +28,10 @@ Example:
 pub(super) struct Init {
     #[command(flatten)]
     files: Files,
+    /// Make the secret of pseudonyms anew although the region has a database: every person gets
+    /// another `sub`, and services know nobody again.
+    #[arg(long)]
+    renames_every_subject: bool,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -60,11 +64,17 @@ impl Init {
         let (law, settings) = (&configured.compiled.law, &configured.compiled.settings);
         let directory = &configured.directory;
         let seams = system_seams();
-        let keys = initialise_key_store(&law.region, settings, directory, &seams)
+        let runtime = runtime()?;
+        let (place, binding) = (location(settings, directory), log_binding(&law.region));
+        let new_pairwise = if self.renames_every_subject {
+            NewPairwise::RenamesEverySubject
+        } else {
+            let database_exists = runtime.block_on(exists(&place, &binding));
+            NewPairwise::WithNewDatabase { database_exists }
+        };
+        let keys = initialise_key_store(&law.region, (settings, directory), new_pairwise, &seams)
             .map_err(|e| CliError::local(&e))?;
-        let place = location(settings, directory);
-        let created = runtime()?.block_on(crate::store::create(&place, &log_binding(&law.region)));
-        let database = match created {
+        let database = match runtime.block_on(create(&place, &binding)) {
             Ok(()) => true,
             Err(OpenError::Exists { .. }) => false,
             Err(error) => return Err(CliError::local(&error)),
@@ -84,5 +94,16 @@ impl Init {
             writeln!(out, "region `{}` is ready for `exequatur run`", made.region)
         })?;
         Ok(())
+    }
+}
+
+/// Whether the region's database is there. Whatever else is wrong with it shows when it is made.
+async fn exists(place: &Location, binding: &Binding) -> bool {
+    match open(place, binding, Access::Read).await {
+        Ok(store) => {
+            store.close().await;
+            true
+        }
+        Err(_) => false,
     }
 }

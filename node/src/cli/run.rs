@@ -1,6 +1,6 @@
 //! `exequatur run`: the node.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +13,9 @@ use crate::{
     node::{Node, Seams},
     telemetry::logs::{LogFormat, install},
 };
+
+/// How long calls that block may still take when everything else has ended.
+const STUCK_MAX: Duration = Duration::from_secs(1);
 
 /// Run the region's node.
 #[derive(Debug, Args)]
@@ -51,17 +54,26 @@ impl Run {
             tracing::warn!("{warning}");
         }
         let seams = system_seams();
-        runtime()?.block_on(async {
-            // From here on, being told to stop is heard, also while the node starts.
-            let stop = told_to_stop()?;
-            let node = Node::start(configured, seams).await.map_err(|e| CliError::local(&e))?;
+        let runtime = runtime()?;
+        let outcome = runtime.block_on(async {
+            let mut stop = Box::pin(told_to_stop()?);
+            let node = tokio::select! {
+                started = Node::start(configured, seams) => {
+                    started.map_err(|e| CliError::local(&e))?
+                }
+                // Nothing was served yet, so nothing has to be finished.
+                () = &mut stop => return Ok(()),
+            };
             tracing::info!(
                 public = %node.public_address(),
                 operations = %node.operations_address(),
                 "serving"
             );
             node.serve(stop).await.map_err(|e| CliError::local(&e))
-        })
+        });
+        // What is stuck in the library of an HSM must not keep the process.
+        runtime.shutdown_timeout(STUCK_MAX);
+        outcome
     }
 }
 

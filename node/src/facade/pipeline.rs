@@ -1,12 +1,16 @@
 //! The steps that every OAuth endpoint shares, in their only order: read the form, authenticate
 //! the client, keep its rate, do what the endpoint does, record a refusal, render.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
+use bytes::Bytes;
 use exequatur_federation::{
     audit::{AuditRecord, Event},
     authenticate::{AuthenticatedClient, authenticate},
@@ -15,8 +19,9 @@ use exequatur_federation::{
     time::UnixTime,
 };
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
 };
 
 use super::{
@@ -40,6 +45,7 @@ pub(super) struct Call<'f> {
     /// The time of the decision.
     pub(super) now: UnixTime,
     started: Duration,
+    assertion_used: AtomicBool,
 }
 
 /// A request that is not granted.
@@ -81,8 +87,11 @@ pub(super) enum Answer {
 
 /// Serves one request to an OAuth endpoint.
 pub(super) async fn serve(facade: &Facade, endpoint: Endpoint, request: Request) -> Response {
-    let call = Call::begin(facade, endpoint, &request);
-    let outcome = call.run(request).await;
+    let started = facade.clock.monotonic();
+    let (parts, body) = request.into_parts();
+    let body = read_body(body).await;
+    let call = Call::begin(facade, (endpoint, started), &parts);
+    let outcome = call.run(&parts, body).await;
     let refused = outcome.as_ref().err().map(|refused| refused.refusal.id.as_str());
     let response = match outcome {
         Ok(answer) => answer.into_response(),
@@ -96,14 +105,21 @@ pub(super) async fn serve(facade: &Facade, endpoint: Endpoint, request: Request)
 }
 
 impl<'f> Call<'f> {
-    fn begin(facade: &'f Facade, endpoint: Endpoint, request: &Request) -> Self {
+    /// The time of the decision is taken once the whole request is there: a body may take its time.
+    fn begin(facade: &'f Facade, (endpoint, started): (Endpoint, Duration), parts: &Parts) -> Self {
         Self {
             facade,
             endpoint,
-            request_id: request.extensions().get().map(RequestId::to_string).unwrap_or_default(),
+            request_id: parts.extensions.get().map(RequestId::to_string).unwrap_or_default(),
             now: facade.clock.now(),
-            started: facade.clock.monotonic(),
+            started,
+            assertion_used: AtomicBool::new(false),
         }
+    }
+
+    /// Remembers that a record of this request has used up the client's assertion.
+    pub(super) fn assertion_is_used(&self) {
+        self.assertion_used.store(true, Ordering::Relaxed);
     }
 
     /// The region's law.
@@ -111,22 +127,21 @@ impl<'f> Call<'f> {
         &self.facade.law
     }
 
-    async fn run(&self, request: Request) -> Result<Answer, Refused> {
-        let (headers, form, client) = match self.admit(request).await {
+    async fn run(&self, parts: &Parts, body: Result<Bytes, BodyError>) -> Result<Answer, Refused> {
+        let (form, client) = match self.admit(parts, body) {
             Ok(admitted) => admitted,
             Err(refused) => {
+                // Counted, not recorded: neither a stranger nor a client above its rate may buy
+                // disk writes.
                 self.facade.counted.count(refused.refusal.id.as_str(), self.now);
                 return Err(refused);
             }
         };
-        let outcome = match self.facade.rates.check(client.client().id.as_str()) {
-            Err(wait) => Err(Refused::after(refusal::RATE_LIMITED, wait)),
-            Ok(()) => match self.endpoint {
-                Endpoint::Token => token::answer(self, &client, &form).await,
-                Endpoint::Introspect => introspect::answer(self, &client, &headers, &form).await,
-                Endpoint::Revoke => revoke::answer(self, &client, &form).await,
-                Endpoint::Document | Endpoint::Unrouted => Err(refusal::NOT_FOUND.into()),
-            },
+        let outcome = match self.endpoint {
+            Endpoint::Token => token::answer(self, &client, &form).await,
+            Endpoint::Introspect => introspect::answer(self, &client, &parts.headers, &form).await,
+            Endpoint::Revoke => revoke::answer(self, &client, &form).await,
+            Endpoint::Document | Endpoint::Unrouted => Err(refusal::NOT_FOUND.into()),
         };
         match outcome {
             Ok(answer) => Ok(answer),
@@ -134,15 +149,15 @@ impl<'f> Call<'f> {
         }
     }
 
-    async fn admit(
+    fn admit(
         &self,
-        request: Request,
-    ) -> Result<(HeaderMap, Form, AuthenticatedClient<'f>), Refused> {
-        let (parts, body) = request.into_parts();
+        parts: &Parts,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<(Form, AuthenticatedClient<'f>), Refused> {
         if parts.uri.query().is_some() {
             return Err(refusal::PARAMETER_IN_QUERY.into());
         }
-        let body = read_body(body).await.map_err(|error| match error {
+        let body = body.map_err(|error| match error {
             BodyError::TooLong { .. } => refusal::BODY_TOO_LARGE,
             BodyError::TooSlow { .. } => refusal::BODY_TOO_SLOW,
             BodyError::Broken(_) => refusal::REQUEST_MALFORMED,
@@ -151,7 +166,10 @@ impl<'f> Call<'f> {
         let credentials = credentials::collect(&parts.headers, &form)?;
         let client = authenticate(self.law(), &credentials, self.now)
             .map_err(|id| self.unauthenticated(id))?;
-        Ok((parts.headers, form, client))
+        match self.facade.rates.check(client.client().id.as_str()) {
+            Ok(()) => Ok((form, client)),
+            Err(wait) => Err(Refused::after(refusal::RATE_LIMITED, wait)),
+        }
     }
 
     /// RFC 9701 section 4 wants 400 where no credentials came, RFC 6749 section 5.2 wants 401.
@@ -177,6 +195,7 @@ impl<'f> Call<'f> {
         let record = AuditRecord::new(self.now, Some(self.request_id.clone()), event);
         let item = AuditItem::of(&record).map_err(|_| refusal::INTERNAL_FAULT)?;
         self.facade.audit.record(item.once(replay)).await.map_err(|e| unrecorded(&e))?;
+        self.assertion_is_used();
         Ok(())
     }
 
@@ -192,9 +211,11 @@ impl<'f> Call<'f> {
         let Ok(item) = AuditItem::of(&record) else {
             return refusal::INTERNAL_FAULT.into();
         };
-        // A replayed assertion is burnt already; any other is burnt by its first use.
+        // The refusal uses the assertion up, unless an earlier request or record did.
+        let used =
+            self.assertion_used.load(Ordering::Relaxed) || id == refusal::CLIENT_ASSERTION_REPLAYED;
         let item = match client.replay() {
-            Some(replay) if id != refusal::CLIENT_ASSERTION_REPLAYED => item.once(replay),
+            Some(replay) if !used => item.once(replay),
             _ => item,
         };
         match self.facade.audit.record(item).await {

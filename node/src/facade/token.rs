@@ -118,6 +118,7 @@ async fn record_and_issue(
     }
     let recorded =
         facade.audit.record_authorization(authorization, item).await.map_err(|e| unrecorded(&e))?;
+    call.assertion_is_used();
     match facade.issuer.issue(recorded).await {
         Ok(issued) => Ok(issued),
         Err((authorization, error)) => Err(signing_failed(call, &authorization, &error).await),

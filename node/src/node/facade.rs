@@ -23,48 +23,67 @@ use crate::{
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
 };
 
-/// What a façade is made of.
-pub(super) struct Parts<'a> {
-    pub(super) law: Arc<Law>,
-    pub(super) settings: &'a NodeSettings,
-    pub(super) directory: &'a Path,
-    pub(super) keys: &'a Arc<dyn KeyStore>,
-    pub(super) store: &'a Arc<dyn Store>,
-    pub(super) audit: AuditLog,
-    pub(super) metrics: &'a Arc<Metrics>,
-    pub(super) seams: &'a Seams,
+/// The parts of a façade that need no database: whatever can be wrong with them stops a start
+/// before the database is taken over from a node that may be running.
+pub(super) struct Prepared {
+    law: Arc<Law>,
+    issuer: Issuer,
+    pairwise: PairwiseKey,
+    documents: Documents,
+    keys: IssuerKeys,
+    metrics: Arc<Metrics>,
 }
 
-impl Parts<'_> {
-    pub(super) async fn assemble(self) -> Result<Facade, StartError> {
-        let pairwise = self
-            .keys
+impl Prepared {
+    pub(super) fn new(
+        law: Arc<Law>,
+        (settings, directory): (&NodeSettings, &Path),
+        keys: &dyn KeyStore,
+        metrics: &Arc<Metrics>,
+        seams: &Seams,
+    ) -> Result<Self, StartError> {
+        let signers = signers(keys, settings)?;
+        let issuer = Issuer::new(signers, metrics.signer.clone(), Arc::clone(&seams.clock));
+        let pairwise = keys
             .secret(PAIRWISE)?
             .map(|secret| PairwiseKey::new(secret.expose()))
             .ok_or(StartError::SecretMissing { name: PAIRWISE })?;
-        let seams = self.seams;
-        let signers = signers(self.keys.as_ref(), self.settings)?;
-        let issuer = Issuer::new(signers, self.metrics.signer.clone(), Arc::clone(&seams.clock));
-        let list = draw_list(self.store.as_ref(), seams).await?;
+        Ok(Self {
+            documents: Documents::new(&law, &issuer)?,
+            issuer,
+            pairwise,
+            keys: issuer_keys(settings, directory, seams)?,
+            metrics: Arc::clone(metrics),
+            law,
+        })
+    }
+
+    /// Adds what the database holds.
+    pub(super) fn complete(
+        self,
+        (audit, revocations): (AuditLog, Arc<SharedView>),
+        list: ListId,
+        seams: &Seams,
+    ) -> Facade {
         let rates =
             self.law.clients.iter().map(|(id, client)| (id.as_str().to_owned(), rate(client.rate)));
-        Ok(Facade {
-            documents: Documents::new(&self.law, &issuer)?,
-            issuer,
-            audit: self.audit,
+        Facade {
+            documents: self.documents,
+            issuer: self.issuer,
+            audit,
             counted: Arc::new(CountedRefusals::default()),
-            keys: Arc::new(issuer_keys(self.settings, self.directory, seams)?),
-            pairwise,
-            revocations: Arc::new(SharedView::new(revoked(self.store.as_ref(), seams).await?)),
+            keys: Arc::new(self.keys),
+            pairwise: self.pairwise,
+            revocations,
             indexes: Arc::new(StatusIndexes::new(list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
             tokens: TokenCache::new(self.metrics.cache("regional_tokens")),
             rates: ClientRateLimiter::new(rates, Arc::clone(&seams.clock)),
-            metrics: Arc::clone(self.metrics),
+            metrics: self.metrics,
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
             law: self.law,
-        })
+        }
     }
 }
 
@@ -115,7 +134,10 @@ pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<ListId
 }
 
 /// Everything that is still revoked, page by page.
-async fn revoked(store: &dyn Store, seams: &Seams) -> Result<RevocationView, StoreError> {
+pub(super) async fn revoked(
+    store: &dyn Store,
+    seams: &Seams,
+) -> Result<RevocationView, StoreError> {
     let mut view = RevocationView::default();
     let mut after = None;
     let now = seams.clock.now();
@@ -123,9 +145,14 @@ async fn revoked(store: &dyn Store, seams: &Seams) -> Result<RevocationView, Sto
         let page = store.revocations(after, now).await?;
         let Some(last) = page.last() else { return Ok(view) };
         after = Some((last.list_id, last.index));
-        for row in page {
-            let status = StatusReference { list: ListId::new(row.list_id), index: row.index };
-            view.add(Revocation { status, expires: row.expires_at });
+        for row in &page {
+            view.add(revocation(row));
         }
     }
+}
+
+/// A revocation as the database keeps it.
+pub(super) fn revocation(row: &crate::audit::Revocation) -> Revocation {
+    let status = StatusReference { list: ListId::new(row.list_id), index: row.index };
+    Revocation { status, expires: row.expires_at }
 }

@@ -46,23 +46,42 @@ pub fn open_key_store(
     })
 }
 
+/// Whether `init` may make the secret under which people's pseudonyms are derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewPairwise {
+    /// Whatever existed before: everybody gets another `sub`.
+    RenamesEverySubject,
+    /// Only where the region has no database yet: otherwise it was lost, and must be restored.
+    WithNewDatabase {
+        /// Whether the region has a database.
+        database_exists: bool,
+    },
+}
+
 /// Makes what is missing: the sealed file of a software key store, then every key and secret that
 /// a node needs. What exists is left alone. Returns the labels of what was made.
 ///
 /// # Errors
-/// Something cannot be made; what was made before stays.
+/// Something cannot be made, or was lost; what was made before stays.
 pub fn initialise_key_store(
     region: &RegionId,
-    settings: &NodeSettings,
-    directory: &Path,
+    (settings, directory): (&NodeSettings, &Path),
+    new_pairwise: NewPairwise,
     seams: &Seams,
 ) -> Result<Vec<String>, StartError> {
+    let lost_if_missing = new_pairwise == NewPairwise::WithNewDatabase { database_exists: true };
     if let Provider::Software(config) = plan(region, &settings.keys.provider, directory)
         && !config.key_file.exists()
     {
+        if lost_if_missing {
+            return Err(StartError::PairwiseLost);
+        }
         SoftwareKeyStore::initialise(config, Arc::clone(&seams.entropy))?;
     }
     let store = open_key_store(region, settings, directory, seams)?;
+    if lost_if_missing && matches!(store.secret(PAIRWISE), Ok(None) | Err(_)) {
+        return Err(StartError::PairwiseLost);
+    }
     let mut made = Vec::new();
     for (purpose, algorithm) in key_plan(settings) {
         if store.find(purpose, algorithm)?.is_none() {

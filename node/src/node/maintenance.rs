@@ -3,9 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use exequatur_federation::audit::{AuditRecord, Event};
+use exequatur_federation::{
+    audit::{AuditRecord, Event},
+    time::Ttl,
+};
 use prometheus_client::metrics::counter::Counter;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Seams, facade::draw_list};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
     causes::with_causes,
     entropy::Entropy,
     facade::Facade,
-    hsm::KeyStore,
+    hsm::{KeyStore, KeyStoreError},
     store::Store,
     telemetry::{
         health::{Condition, Health},
@@ -26,6 +29,8 @@ use crate::{
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often expired rows are deleted.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long expired rows stay: longer than a request may take, and than the clock may step back.
+const PURGE_MARGIN: Ttl = Ttl::from_seconds(600);
 /// How often the attributes of the keys are read back (at start and hourly).
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -63,6 +68,8 @@ impl Maintenance {
         let mut purge = tokio::time::interval(PURGE_INTERVAL);
         let mut check = tokio::time::interval(KEY_CHECK_INTERVAL);
         let mut key_fault = None;
+        // One check at a time, beside everything else: a device that hangs holds up nothing here.
+        let mut checking = JoinSet::new();
         let mut fetches = FetchCounts::new(&self.facade.metrics);
         loop {
             tokio::select! {
@@ -74,7 +81,11 @@ impl Maintenance {
                 }
                 _ = count.tick() => flush_counts(&self.facade).await,
                 _ = purge.tick() => self.purge().await,
-                _ = check.tick() => key_fault = self.check_keys().await,
+                _ = check.tick(), if checking.is_empty() => {
+                    let keys = Arc::clone(&self.keys);
+                    checking.spawn_blocking(move || keys.check());
+                }
+                Some(checked) = checking.join_next() => key_fault = fault_of(checked),
             }
         }
     }
@@ -118,21 +129,20 @@ impl Maintenance {
     }
 
     async fn purge(&self) {
-        let now = self.facade.clock.now();
-        self.facade.revocations.purge(now);
-        if let Err(error) = self.store.purge(now).await {
+        let before = self.facade.clock.now().minus(PURGE_MARGIN);
+        self.facade.revocations.purge(before);
+        if let Err(error) = self.store.purge(before).await {
             tracing::warn!(%error, "expired rows were not deleted");
         }
     }
+}
 
-    /// Reads the attributes of every key again; what is wrong, in words.
-    async fn check_keys(&self) -> Option<String> {
-        let keys = Arc::clone(&self.keys);
-        match spawn_blocking(move || keys.check()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(with_causes(&error)),
-            Err(_) => Some("the check of the keys broke off".to_owned()),
-        }
+/// What is wrong with the keys, in words.
+fn fault_of(checked: Result<Result<(), KeyStoreError>, JoinError>) -> Option<String> {
+    match checked {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(with_causes(&error)),
+        Err(_) => Some("the check of the keys broke off".to_owned()),
     }
 }
 
@@ -163,7 +173,8 @@ impl FetchCounts {
 /// Records the refusals of strangers since the last time; what cannot be recorded is counted on.
 ///
 /// A count is taken just before its record is queued, and what is queued is saved: a node that is
-/// stopped meanwhile loses no count and records none twice.
+/// stopped meanwhile loses no count. Where it is unknown whether a record was saved, its count may
+/// stand twice.
 pub(super) async fn flush_counts(facade: &Facade) {
     for reason in facade.counted.reasons() {
         let Some(row) = facade.counted.take(reason) else { continue };

@@ -13,20 +13,26 @@ use exequatur_federation::{
     audit::{AuditRecord, Event},
     config::Compiled,
     jose::base64url,
+    revocation::ListId,
 };
 use tokio::task::{JoinError, JoinSet};
 
 use crate::{
-    audit::{AuditItem, AuditWriter, RecordError, WriterStopped, open_log},
+    audit::{AuditItem, AuditLog, AuditWriter, RecordError, WriterStopped, open_log},
     clock::Clock,
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
+    revocation::SharedView,
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
 
-pub use keystore::{PAIRWISE, examine_key_store, initialise_key_store, key_plan, open_key_store};
+use self::facade::{Prepared, draw_list, revocation, revoked};
+
+pub use keystore::{
+    NewPairwise, PAIRWISE, examine_key_store, initialise_key_store, key_plan, open_key_store,
+};
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
 
@@ -63,6 +69,31 @@ pub struct Node {
     listeners: listen::Listeners,
 }
 
+/// What a node reads from its database before it serves.
+struct Opened {
+    audit: AuditLog,
+    writer: AuditWriter,
+    revocations: Arc<SharedView>,
+    list: ListId,
+}
+
+impl Opened {
+    async fn read(
+        store: &Arc<dyn Store>,
+        metrics: &Metrics,
+        seams: &Seams,
+    ) -> Result<Self, StartError> {
+        let (audit, writer) = open_log(Arc::clone(store), Arc::clone(&seams.entropy)).await?;
+        let revocations = Arc::new(SharedView::new(revoked(store.as_ref(), seams).await?));
+        let view = Arc::clone(&revocations);
+        let writer = writer
+            .metered(metrics.audit.clone(), Arc::clone(&seams.clock))
+            .telling(Box::new(move |row| view.mark(revocation(row))));
+        let list = draw_list(store.as_ref(), seams).await?;
+        Ok(Self { audit, writer, revocations, list })
+    }
+}
+
 /// A part of the node that must not end has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFault {
@@ -83,30 +114,31 @@ pub enum NodeFault {
 impl Node {
     /// Builds a node: opens what `init` made, and binds its listeners.
     ///
+    /// The database comes last, since opening it takes it over from whoever had it: a start that
+    /// fails for another reason leaves a running node alone.
+    ///
     /// # Errors
-    /// See [`StartError`]. Nothing is created; nothing is left open.
+    /// See [`StartError`]. Nothing is left open.
     pub async fn start(configured: Configured, seams: Seams) -> Result<Self, StartError> {
         let Configured { compiled, directory } = configured;
         let Compiled { law, settings, .. } = compiled;
         let law = Arc::new(law);
         let keys = open_key_store(&law.region, &settings, &directory, &seams)?;
+        let metrics = Arc::new(Metrics::new());
+        let files = (&settings, directory.as_path());
+        let prepared = Prepared::new(Arc::clone(&law), files, keys.as_ref(), &metrics, &seams)?;
+        let listeners = listen::bind(&settings, &directory, &seams, &metrics).await?;
         let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
         let store = crate::store::open(&location, &binding, Access::Write).await?;
-        let (audit, writer) = open_log(Arc::clone(&store), Arc::clone(&seams.entropy)).await?;
-        let metrics = Arc::new(Metrics::new());
-        let writer = writer.metered(metrics.audit.clone(), Arc::clone(&seams.clock));
-        let listeners = listen::bind(&settings, &directory, &seams, &metrics).await?;
-        let facade = facade::Parts {
-            law,
-            settings: &settings,
-            directory: &directory,
-            keys: &keys,
-            store: &store,
-            audit,
-            metrics: &metrics,
-            seams: &seams,
+        let opened = match Opened::read(&store, &metrics, &seams).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
         };
-        let facade = Arc::new(facade.assemble().await?);
+        let Opened { audit, writer, revocations, list } = opened;
+        let facade = Arc::new(prepared.complete((audit, revocations), list, &seams));
         let health = Arc::new(Health::new());
         Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners })
     }

@@ -48,6 +48,13 @@ pub enum StartError {
     /// The HSM does not open.
     #[error(transparent)]
     Pkcs11(#[from] crate::hsm::pkcs11::OpenError),
+    /// The region has a database, but not the secret under which people got their pseudonyms.
+    #[error(
+        "the region has a database, but its key store has no secret `pairwise`: restore the key \
+         file, or with pkcs11 the `.secrets` file beside the region's file and its slot; \
+         `exequatur init --renames-every-subject` makes a new one, and everybody's `sub` changes"
+    )]
+    PairwiseLost,
     /// Certificate authorities of an upstream cannot be read.
     #[error(transparent)]
     Roots(#[from] RootsError),

@@ -44,6 +44,18 @@ fn run_refuses_to_make_what_is_missing() {
 }
 
 #[test]
+fn keys_that_were_lost_are_not_silently_made_anew() {
+    let region = Region::new();
+    region.run(&["init"]).done();
+    std::fs::remove_file(region.path("keys.sealed")).unwrap();
+    let told = region.run(&["init"]).failed(1).to_owned();
+    assert!(told.contains("restore the key file"), "{told}");
+    assert!(!region.path("keys.sealed").exists(), "nothing was made in its place");
+    let made = region.run(&["init", "--renames-every-subject"]).done();
+    assert!(made.contains("made secret pairwise\n"), "{made}");
+}
+
+#[test]
 fn the_doctor_says_which_check_fails() {
     let region = Region::new();
     let before = region.run(&["hsm", "doctor"]);

@@ -12,7 +12,10 @@ use exequatur_node::{
     cli::Files,
     clock::Clock,
     entropy::SystemEntropy,
-    node::{Configured, Node, Seams, StartError, initialise_key_store, location, log_binding},
+    node::{
+        Configured, NewPairwise, Node, Seams, StartError, initialise_key_store, location,
+        log_binding,
+    },
     store::{Location, create},
 };
 use tokio::{runtime::Runtime, sync::oneshot};
@@ -51,7 +54,8 @@ pub(crate) fn database(directory: &Path) -> Location {
 pub(crate) fn initialise(directory: &Path, seams: &Seams) {
     let Configured { compiled, directory } = configuration(directory);
     let (region, settings) = (&compiled.law.region, &compiled.settings);
-    initialise_key_store(region, settings, &directory, seams).unwrap();
+    let new = NewPairwise::WithNewDatabase { database_exists: false };
+    initialise_key_store(region, (settings, &directory), new, seams).unwrap();
     let place = location(settings, &directory);
     runtime().block_on(create(&place, &log_binding(region))).unwrap();
 }
