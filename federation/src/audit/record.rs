@@ -57,8 +57,9 @@ pub enum Event {
         /// The endpoint.
         endpoint: &'static str,
     },
-    /// Requests were refused before a client was known. One record a reason and ten seconds.
-    RefusedUnauthenticated {
+    /// Requests were refused before a client was known, or above a client's rate: neither may buy
+    /// disk writes. One record a reason and ten seconds.
+    RefusedCounted {
         /// The reason.
         error_id: &'static str,
         /// How many.

@@ -178,11 +178,8 @@ impl FetchCounts {
 pub(super) async fn flush_counts(facade: &Facade) {
     for reason in facade.counted.reasons() {
         let Some(row) = facade.counted.take(reason) else { continue };
-        let event = Event::RefusedUnauthenticated {
-            error_id: row.reason,
-            count: row.count,
-            from: row.from,
-        };
+        let event =
+            Event::RefusedCounted { error_id: row.reason, count: row.count, from: row.from };
         let record = AuditRecord::new(row.to, None, event);
         let saved = match AuditItem::of(&record) {
             Ok(item) => facade.audit.record(item).await.is_ok(),

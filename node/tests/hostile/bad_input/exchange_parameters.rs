@@ -43,7 +43,11 @@ fn a_client_that_asks_too_often_waits_and_nobody_can_use_up_its_turns() {
     assert_eq!(lab.send(&request(&lab)).status, 200, "another client goes on");
     lab.clock.advance(1);
     assert_eq!(lab.send(&slow(&lab)).status, 200);
-    assert_eq!(lab.stop().of_event("refused").len(), 3);
+    let log = lab.stop();
+    assert_eq!(log.of_event("refused").len(), 0, "none of them buys a record");
+    let counted = log.of_event("refused_counted");
+    let limited = counted.iter().filter(|record| record["error_id"] == "rate_limited");
+    assert_eq!(limited.filter_map(|record| record["count"].as_u64()).sum::<u64>(), 3);
 }
 
 fn request(lab: &Lab) -> OAuthRequest {

@@ -42,6 +42,10 @@ fn without_its_hsm_nothing_is_issued_and_with_it_all_is_well_again() {
         assert_eq!(outcome(&answer), unavailable, "{answer:?}");
         assert!(!answer.header("retry-after").is_empty());
     }
+    // What the request's own record used up is no replay.
+    let assertion = lab.assertion().header("kid", "signer-es").sign(&lab.keys.signer_es);
+    let asserted = exchange(&lab).assertion(&assertion);
+    assert_eq!(outcome(&lab.send(&asserted)), unavailable);
     assert_eq!(lab.send(&lab.introspect(&token)).json()["active"], json!(true));
     let signed = lab.send(&lab.introspect(&token).header("Accept", SIGNED));
     assert_eq!(outcome(&signed), unavailable, "no unsigned answer in its place");

@@ -47,14 +47,14 @@ impl Log {
 
     /// How many strangers were refused for a reason.
     pub(crate) fn counted(&self, error_id: &str) -> u64 {
-        let rows = self.of_event("refused_unauthenticated");
+        let rows = self.of_event("refused_counted");
         let rows = rows.iter().filter(|row| row["error_id"] == error_id);
         rows.map(|row| row["count"].as_u64().unwrap()).sum()
     }
 
     /// How many strangers were refused.
     pub(crate) fn counted_in_all(&self) -> u64 {
-        let rows = self.of_event("refused_unauthenticated");
+        let rows = self.of_event("refused_counted");
         rows.iter().map(|row| row["count"].as_u64().unwrap()).sum()
     }
 
