@@ -80,6 +80,8 @@ struct Fetching {
 
 /// What a request that has no key may do.
 enum Turn {
+    /// It has one by now.
+    Found(Arc<JwkSet>),
     /// Wait for this fetch.
     Join(Flight),
     /// No fetch may start now; this came of the last one.
@@ -116,13 +118,12 @@ impl Issuer {
         self: &Arc<Self>,
         kid: Option<&str>,
     ) -> Result<Arc<JwkSet>, Unavailable> {
-        let held = self.current();
-        let holds_keys = held.is_some();
         let knows = |set: &Arc<JwkSet>| kid.is_none() || set.select(kid).is_some();
-        if let Some(set) = held.filter(knows) {
+        if let Some(set) = self.current().filter(knows) {
             return Ok(set);
         }
-        let outcome = match self.turn(holds_keys) {
+        let outcome = match self.turn(knows) {
+            Turn::Found(set) => return Ok(set),
             Turn::Join(flight) => flight.await,
             Turn::Last(outcome) => outcome,
         };
@@ -175,11 +176,17 @@ impl Issuer {
         self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn(self: &Arc<Self>, holds_keys: bool) -> Turn {
+    fn turn(self: &Arc<Self>, knows: impl Fn(&Arc<JwkSet>) -> bool) -> Turn {
         let now = self.clock.monotonic();
         let mut fetching = self.fetching();
         if let Some(flight) = &fetching.flight {
             return Turn::Join(flight.clone());
+        }
+        // A fetch may have ended since the caller looked; sets change only under this lock.
+        let held = self.current();
+        let holds_keys = held.is_some();
+        if let Some(set) = held.filter(knows) {
+            return Turn::Found(set);
         }
         if !fetching.schedule.pause(now, holds_keys).is_zero() {
             let last = fetching.schedule.tally().last_error.clone();
