@@ -71,7 +71,8 @@ pub fn initialise_key_store(
 ) -> Result<Vec<String>, StartError> {
     let lost_if_missing = new_pairwise == NewPairwise::WithNewDatabase { database_exists: true };
     if let Provider::Software(config) = plan(region, &settings.keys.provider, directory)
-        && !config.key_file.exists()
+        // A file that may not be looked at is there: opening it says what is wrong.
+        && !config.key_file.try_exists().unwrap_or(true)
     {
         if lost_if_missing {
             return Err(StartError::PairwiseLost);
@@ -79,7 +80,7 @@ pub fn initialise_key_store(
         SoftwareKeyStore::initialise(config, Arc::clone(&seams.entropy))?;
     }
     let store = open_key_store(region, settings, directory, seams)?;
-    if lost_if_missing && matches!(store.secret(PAIRWISE), Ok(None) | Err(_)) {
+    if lost_if_missing && store.secret(PAIRWISE)?.is_none() {
         return Err(StartError::PairwiseLost);
     }
     let mut made = Vec::new();

@@ -56,6 +56,20 @@ fn keys_that_were_lost_are_not_silently_made_anew() {
 }
 
 #[test]
+fn a_start_that_fails_for_another_reason_does_not_touch_the_database() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let region = Region::new();
+    region.run(&["init"]).done();
+    // Without a database, whichever comes first is what the start complains of.
+    std::fs::remove_file(region.path("region.db")).unwrap();
+    let public = format!("public     = \"{address}\"");
+    region.file("region.toml", &REGION.replace("public     = \"127.0.0.1:0\"", &public));
+    let told = region.run(&["run", "--log-level", "off"]).failed(1).to_owned();
+    assert!(told.starts_with(&format!("error: cannot listen on `{address}`")), "{told}");
+}
+
+#[test]
 fn the_doctor_says_which_check_fails() {
     let region = Region::new();
     let before = region.run(&["hsm", "doctor"]);
