@@ -13,6 +13,8 @@ pub mod exchange;
 pub mod introspection;
 pub mod jose;
 pub mod law;
+pub mod ledger;
+pub mod membership;
 pub mod oauth;
 pub mod refusal;
 pub mod region;

@@ -2,9 +2,9 @@
 //! jurisdiction (a legal unit). Both are short, lower-case where it matters, and safe to stand in
 //! a URL, a file name, a log line or a metric label.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU16};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longest name of a region or jurisdiction: it stands in every metric label and SAN URI.
 pub const NAME_BYTES_MAX: usize = 32;
@@ -13,6 +13,12 @@ pub const NAME_BYTES_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct RegionId(String);
+
+/// The number of a region in the ledger: written by hand in `federation.toml`, never used again for
+/// another region. Names stay out of what is replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegionNumber(NonZeroU16);
 
 /// A legal unit, for example `EU`. Several regions may lie in one jurisdiction.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -41,6 +47,29 @@ impl RegionId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl RegionNumber {
+    /// Takes a number; `None` for 0.
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Self> {
+        match NonZeroU16::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for RegionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
+
+use crate::ledger::Fixed;
 
 /// Indexes in one list.
 pub const LIST_SIZE: u32 = 1 << 20;
@@ -48,6 +51,19 @@ impl ListId {
 impl fmt::Display for ListId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for ListId {
+    /// Eight bytes: a random number has no short form.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Fixed(self.0.to_be_bytes()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Fixed::<8>::deserialize(deserializer).map(|bytes| Self(u64::from_be_bytes(bytes.0)))
     }
 }
 

@@ -1,0 +1,34 @@
+//! What all regions agree on: the replicated ledger, as values and pure functions.
+//!
+//! A region makes a [`Proposal`] of a [`Command`]; consensus puts proposals into one order, several
+//! in a [`Batch`]; every node applies them to the same state. Nothing here knows how consensus
+//! works, what time it is, or where bytes are kept. The README of this crate explains commands,
+//! trust, time, durability and identity.
+
+mod batch;
+mod command;
+mod entry;
+pub mod envelope;
+mod fixed;
+mod key;
+mod outcome;
+mod proposal;
+mod replicable;
+
+pub use batch::{BATCH_BYTES_MAX, Batch, BatchBuilder};
+pub use command::{
+    AcknowledgeKey, ActivateConfig, ActivateKey, AnchorCheckpoint, AnnounceConfig,
+    COSIGNATURES_MAX, Command, ConfigScope, Cosign, Cosignature, FOUNDERS_MAX, Genesis, Join,
+    LawVersion, Leave, LogName, Mode, PROOF_HASHES_MAX, PublishKey, REGIONS_MAX, RaiseLevel,
+    RegionEntry, RegionState, RetireKey, Revoke, RevokeKey, RevokeRegion, STAND_INS_MAX,
+    SetRegionState, StatusTarget, Target, Tick, TreeHead,
+};
+pub use entry::{
+    CONFIGURATIONS_MAX, EntryPayload, LogEntry, LogId, Member, Membership, NODES_MAX, Vote,
+};
+pub use envelope::{EnvelopeError, Kind};
+pub use fixed::{Digest, Fixed, List, TooMany};
+pub use key::{IdentityKey, KeyPurpose, KeyThumbprint, LedgerKey, Signature, with_low_s};
+pub use outcome::{Objection, Outcome};
+pub use proposal::{Header, LedgerId, PROPOSAL_BYTES_MAX, Proposal};
+pub use replicable::Replicable;

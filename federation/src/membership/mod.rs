@@ -1,0 +1,10 @@
+//! Who belongs to the federation: ids, tickets, invites, anchors, the handshake of two nodes, and
+//! the rules that a set of voters must keep.
+
+mod hello;
+mod node;
+mod ticket;
+
+pub use hello::{End, Greeting, HELLO_BYTES_MAX, Hello, HelloRefused, PEER_PROTOCOL};
+pub use node::{Build, ClusterId, LEVELS, LevelRange, NodeId};
+pub use ticket::{Anchor, Invitation, Invite, NodeDescription, NodeTicket};
