@@ -5,6 +5,7 @@ pub mod audit;
 mod causes;
 pub mod cli;
 pub mod clock;
+pub mod consensus;
 pub mod demo;
 pub mod entropy;
 pub mod facade;

@@ -1,0 +1,11 @@
+//! Consensus among the regions: the ledger's commands in one order, durable, on every node.
+//!
+//! openraft is used here and nowhere else. What is agreed on, and by which rules, is
+//! `exequatur_federation::ledger`; what travels and rests on disk has its formats there.
+
+mod convert;
+mod runtime;
+mod type_config;
+
+pub use runtime::SeededRuntime;
+pub use type_config::{Outcomes, RaftId, RaftMember, TypeConfig};
