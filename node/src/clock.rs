@@ -1,6 +1,9 @@
 //! The clock seam: the only place that asks the machine what time it is.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use exequatur_federation::time::UnixTime;
 
@@ -36,5 +39,17 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// The monotonic clock as token buckets read it.
+#[derive(Clone)]
+pub struct Monotonic(pub Arc<dyn Clock>);
+
+impl governor::clock::Clock for Monotonic {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.monotonic()
     }
 }

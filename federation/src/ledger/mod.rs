@@ -5,6 +5,7 @@
 //! works, what time it is, or where bytes are kept. The README of this crate explains commands,
 //! trust, time, durability and identity.
 
+mod admission;
 mod batch;
 mod command;
 mod entry;
@@ -15,6 +16,7 @@ mod outcome;
 mod proposal;
 mod replicable;
 
+pub use admission::{Bearer, CLOCK_SECONDS_APART_MAX, admit};
 pub use batch::{BATCH_BYTES_MAX, Batch, BatchBuilder};
 pub use command::{
     AcknowledgeKey, ActivateConfig, ActivateKey, AnchorCheckpoint, AnnounceConfig,
@@ -29,6 +31,6 @@ pub use entry::{
 pub use envelope::{EnvelopeError, Kind};
 pub use fixed::{Digest, Fixed, List, TooMany};
 pub use key::{IdentityKey, KeyPurpose, KeyThumbprint, LedgerKey, Signature, with_low_s};
-pub use outcome::{Objection, Outcome};
+pub use outcome::{Objection, Outcome, Rejection};
 pub use proposal::{Header, LedgerId, PROPOSAL_BYTES_MAX, Proposal};
 pub use replicable::Replicable;

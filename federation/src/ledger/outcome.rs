@@ -59,6 +59,26 @@ pub enum Objection {
     VoterRules = 19,
 }
 
+/// Why a leader did not take a proposal into the log. Nothing of it is replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The clock of the proposing node and the leader's are too far apart.
+    #[error(
+        "the clocks of the proposing node and of the leader are {seconds} s apart: set the clock \
+         that is wrong"
+    )]
+    ClocksApart {
+        /// By how much.
+        seconds: u64,
+    },
+    /// A command that needs no signature was brought by another than its proposer.
+    #[error("a revocation or tick can only be brought by the node that proposes it")]
+    NotTheBearers,
+    /// `apply` would refuse it.
+    #[error("{0}")]
+    Objection(Objection),
+}
+
 impl Outcome {
     /// The number that is folded into the state digest and travels in answers.
     #[must_use]

@@ -3,9 +3,13 @@
 //! openraft is used here and nowhere else. What is agreed on, and by which rules, is
 //! `exequatur_federation::ledger`; what travels and rests on disk has its formats there.
 
+mod admission;
 mod convert;
+mod proposer;
 mod runtime;
 mod type_config;
 
+pub use admission::ComeAgain;
+pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
 pub use type_config::{Outcomes, RaftId, RaftMember, TypeConfig};

@@ -15,7 +15,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 
 /// How often one client may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,18 +81,6 @@ impl fmt::Debug for ClientRateLimiter {
 }
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Duration>>;
-
-/// The node's clock as governor reads it.
-#[derive(Clone)]
-struct Monotonic(Arc<dyn Clock>);
-
-impl GovernorClock for Monotonic {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.monotonic()
-    }
-}
 
 #[cfg(test)]
 mod tests {
