@@ -7,6 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
     rsa::PublicKeyComponents,
     signature::{
         ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -92,17 +93,39 @@ impl PublicKey {
         Ok(Self(Arc::new(Material::P256 { x, y, parsed })))
     }
 
-    /// A P-256 key from its uncompressed point, `04 || x || y` (SEC 1 section 2.3.3).
+    /// A P-256 key from its point, uncompressed (`04 || x || y`) or compressed (`02 || x` or
+    /// `03 || x`, SEC 1 section 2.3.3).
     ///
     /// # Errors
     /// The text has another form, or the point is not on the curve.
     pub fn p256_from_point(point: &[u8]) -> Result<Self, JwkError> {
+        if let (Some(&[0x02 | 0x03]), 33) = (point.first_chunk(), point.len()) {
+            return Self::p256_from_point(&uncompressed(point)?);
+        }
         let (Some(&[0x04]), Some(x), Some(y), 65) =
             (point.first_chunk(), point.get(1..33), point.get(33..), point.len())
         else {
             return Err(JwkError::Malformed);
         };
         Self::p256(coordinate(x)?, coordinate(y)?)
+    }
+
+    /// The compressed point of a P-256 key; `None` for a key of another type.
+    #[must_use]
+    pub fn p256_compressed(&self) -> Option<[u8; 33]> {
+        let Material::P256 { x, y, .. } = &*self.0 else { return None };
+        let mut point = [0x02; 33];
+        let (sign, rest) = point.split_first_mut()?;
+        *sign |= y.last()? & 1;
+        rest.copy_from_slice(x);
+        Some(point)
+    }
+
+    /// The bytes of an Ed25519 key; `None` for a key of another type.
+    #[must_use]
+    pub fn ed25519_bytes(&self) -> Option<[u8; 32]> {
+        let Material::Ed25519 { x, .. } = &*self.0 else { return None };
+        Some(*x)
     }
 
     /// An Ed25519 key from its 32 bytes (RFC 8032 section 5.1.5).
@@ -250,6 +273,17 @@ impl PartialEq for PublicKey {
 }
 
 impl Eq for PublicKey {}
+
+/// The uncompressed form of a compressed P-256 point.
+fn uncompressed(point: &[u8]) -> Result<Vec<u8>, JwkError> {
+    let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+    let parsed = parsed.map_err(|_| JwkError::OutOfRange)?;
+    // The library writes no bare point of a parsed key; the point ends its SubjectPublicKeyInfo
+    // (RFC 5480 section 2).
+    let der: PublicKeyX509Der<'_> = parsed.as_der().map_err(|_| JwkError::OutOfRange)?;
+    let (_, point) = der.as_ref().split_last_chunk::<65>().ok_or(JwkError::Malformed)?;
+    Ok(point.to_vec())
+}
 
 fn coordinate(bytes: &[u8]) -> Result<[u8; 32], JwkError> {
     bytes.try_into().map_err(|_| JwkError::Malformed)

@@ -1,5 +1,6 @@
 //! What a JWK set may hold: keys of no use are skipped, a poisoned key spoils the whole set.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use super::{Algorithm, JwkError, JwkSet, JwkSetError, PublicKey, base64url};
@@ -180,5 +181,27 @@ fn bytes_that_are_no_ed25519_point_or_one_of_small_order_are_refused() {
     (three_plus_p[0], three_plus_p[31]) = (0xf0, 0x7f);
     for bytes in [y(2), y(7), y(0), y(1), three_plus_p] {
         assert_eq!(PublicKey::ed25519(bytes).unwrap_err(), JwkError::OutOfRange, "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_p256_key_is_the_same_from_either_form_of_its_point() {
+    for seed in 0..16 {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = PublicKey::p256_from_point(pair.public_key().as_ref()).unwrap();
+        let compressed = key.p256_compressed().unwrap();
+        assert_eq!(PublicKey::p256_from_point(&compressed).unwrap(), key, "{seed}");
+        assert_eq!(key.ed25519_bytes(), None);
+    }
+    // x = 5 is on the curve and x = 1 is not; no other first byte or length is a form of a point.
+    let point = |first: u8, x: u8, length: usize| {
+        let mut bytes = vec![0; length];
+        (bytes[0], bytes[length - 1]) = (first, x);
+        PublicKey::p256_from_point(&bytes)
+    };
+    assert!(point(2, 5, 33).is_ok() && point(3, 5, 33).is_ok());
+    assert_eq!(point(2, 1, 33).unwrap_err(), JwkError::OutOfRange);
+    for (first, length) in [(4, 33), (0, 33), (6, 33), (2, 32), (2, 34), (2, 65), (0, 1)] {
+        assert_eq!(point(first, 5, length).unwrap_err(), JwkError::Malformed, "{first} {length}");
     }
 }

@@ -30,7 +30,9 @@ pub use entry::{
 };
 pub use envelope::{EnvelopeError, Kind};
 pub use fixed::{Digest, Fixed, List, TooMany};
-pub use key::{IdentityKey, KeyPurpose, KeyThumbprint, LedgerKey, Signature, with_low_s};
+pub use key::{
+    IdentityKey, IdentityKeyError, KeyPurpose, KeyThumbprint, LedgerKey, Signature, with_low_s,
+};
 pub use outcome::{Objection, Outcome, Rejection};
 pub use proposal::{Header, LedgerId, PROPOSAL_BYTES_MAX, Proposal};
 pub use replicable::Replicable;
