@@ -2,9 +2,11 @@
 //! the rules that a set of voters must keep.
 
 mod hello;
+mod judgement;
 mod node;
 mod ticket;
 
 pub use hello::{End, Greeting, HELLO_BYTES_MAX, Hello, HelloRefused, PEER_PROTOCOL};
+pub use judgement::{Certified, Judgement, Witnessed, thumbprint};
 pub use node::{Build, ClusterId, LEVELS, LevelRange, NodeId};
 pub use ticket::{Anchor, Invitation, Invite, NodeDescription, NodeTicket};
