@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// Interfaces, by the name of their file.
-const INTERFACES: [&str; 1] = ["peer"];
+const INTERFACES: [&str; 2] = ["admin", "peer"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");

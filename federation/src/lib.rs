@@ -16,6 +16,7 @@ pub mod law;
 pub mod ledger;
 pub mod membership;
 pub mod oauth;
+pub mod operator;
 pub mod refusal;
 pub mod region;
 pub mod residency;

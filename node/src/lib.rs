@@ -1,6 +1,7 @@
 //! What one region does: it reads facts, asks the federation crate to decide, records, signs and
 //! replies. Rules live in `exequatur_federation`; this crate does the reading and writing.
 
+pub mod admin;
 pub mod audit;
 mod causes;
 pub mod cli;

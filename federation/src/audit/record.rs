@@ -8,6 +8,7 @@ use crate::{
     exchange::Authorization,
     jose::{KeyId, base64url},
     law::Law,
+    operator::Action,
     refusal::RefusalId,
     time::UnixTime,
 };
@@ -73,6 +74,43 @@ pub enum Event {
         token_id: String,
         /// The client.
         client: ClientId,
+    },
+    /// An operator's action is about to take effect. Written before it.
+    OperatorActing {
+        /// The SAN URI of a certificate, or `unix:<uid>`.
+        operator: String,
+        /// What is done.
+        action: Action,
+        /// The node that it is done to, if it is done to one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// Whether the operator accepts that the loss of one region may stop the federation.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        accepts_reduced_survival: bool,
+    },
+    /// What became of an operator's action.
+    OperatorActed {
+        /// As in [`Self::OperatorActing`].
+        operator: String,
+        /// As in [`Self::OperatorActing`].
+        action: Action,
+        /// As in [`Self::OperatorActing`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// `done`, or the stable id of the cause why not.
+        outcome: &'static str,
+    },
+    /// An action of an operator was refused before it could take effect.
+    OperatorRefused {
+        /// As in [`Self::OperatorActing`].
+        operator: String,
+        /// What was asked for.
+        action: Action,
+        /// As in [`Self::OperatorActing`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// The stable id of the cause.
+        cause: &'static str,
     },
     /// A node of the region began to serve.
     NodeStarted {

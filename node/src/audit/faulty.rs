@@ -17,7 +17,7 @@ use crate::store::{
     Store, StoreError, StoredRecord, create, open,
 };
 
-pub(super) struct FaultyStore {
+pub(crate) struct FaultyStore {
     real: Arc<dyn Store>,
     faults: Mutex<VecDeque<Fault>>,
     appends: AtomicUsize,
@@ -26,7 +26,7 @@ pub(super) struct FaultyStore {
 
 /// What happens to one append.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It fails and saves nothing.
     Fails(StoreError),
     /// It saves, but the answer is lost.
@@ -36,7 +36,7 @@ pub(super) enum Fault {
 }
 
 impl FaultyStore {
-    pub(super) async fn new() -> Arc<Self> {
+    pub(crate) async fn new() -> Arc<Self> {
         let directory = tempfile::tempdir().unwrap();
         let location = Location::Sqlite { path: directory.path().join("region.db") };
         let region = RegionId::new("eu-central").unwrap();
@@ -52,12 +52,12 @@ impl FaultyStore {
     }
 
     /// The next appends meet these, in order; later ones succeed.
-    pub(super) fn expect(&self, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn expect(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
     }
 
     /// How many transactions saved something or tried to.
-    pub(super) fn appends(&self) -> usize {
+    pub(crate) fn appends(&self) -> usize {
         self.appends.load(Ordering::SeqCst)
     }
 }

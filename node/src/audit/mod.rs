@@ -6,7 +6,7 @@
 //! ([`exequatur_federation::audit`] seals it); SQL is behind [`Store`](crate::store::Store).
 
 #[cfg(test)]
-mod faulty;
+pub(crate) mod faulty;
 mod log;
 mod refusals;
 mod verify;

@@ -4,6 +4,7 @@
 //! `exequatur_federation::ledger`; what travels and rests on disk has its formats there.
 
 mod admission;
+pub mod control;
 mod convert;
 mod proposer;
 mod runtime;

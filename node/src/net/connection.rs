@@ -1,7 +1,6 @@
 //! One connection, from the handshake to its end.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use tower::{Service, ServiceExt as _};
 use crate::net::activity::{Activity, Lapse, Watched};
 use crate::net::body::RequestBody;
 use crate::net::limits::Limits;
-use crate::net::listener::Remote;
+use crate::net::listener::{Origin, Remote};
 use crate::net::protocol::builder;
 use crate::net::target::names_one_addressee;
 use crate::net::tls::{ALPN_HTTP2, Tls};
@@ -70,14 +69,14 @@ struct Session<S> {
 pub(crate) async fn serve_connection<Io, S>(
     shared: Arc<Shared<S>>,
     io: Io,
-    address: SocketAddr,
+    origin: Origin,
     stop: watch::Receiver<bool>,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Answers,
 {
     let Some(acceptor) = &shared.tls else {
-        let remote = Remote { address, certificates: None };
+        let remote = Remote { origin, certificates: None };
         return serve_http(&shared, &shared.either, io, remote, stop).await;
     };
     let mut until = stop.clone();
@@ -86,8 +85,8 @@ pub(crate) async fn serve_connection<Io, S>(
         _ = until.wait_for(|stop| *stop) => return,
         accepted = handshake => match accepted {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return handshake_failed(&shared.meters, address, &error),
-            Err(slow) => return handshake_failed(&shared.meters, address, &slow),
+            Ok(Err(error)) => return handshake_failed(&shared.meters, origin, &error),
+            Err(slow) => return handshake_failed(&shared.meters, origin, &slow),
         },
     };
     let (_, tls) = stream.get_ref();
@@ -95,7 +94,7 @@ pub(crate) async fn serve_connection<Io, S>(
     let certificates = certificates.map(|chain| chain.iter().cloned().collect());
     let http2 = tls.alpn_protocol() == Some(ALPN_HTTP2);
     let builder = if http2 { &shared.http2 } else { &shared.http1 };
-    let remote = Remote { address, certificates };
+    let remote = Remote { origin, certificates };
     // Boxed, so that the much larger state of TLS does not make plain connections larger.
     serve_http(&shared, builder, stream, remote, stop).boxed().await;
 }
@@ -127,10 +126,15 @@ impl<S> Answers for S where
 {
 }
 
-fn handshake_failed(meters: &ConnectionMeters, address: SocketAddr, error: &dyn std::error::Error) {
+fn handshake_failed(meters: &ConnectionMeters, origin: Origin, error: &dyn std::error::Error) {
     meters.handshake_failures.inc();
-    let network = TruncatedAddress::of(address.ip());
-    tracing::debug!(%network, %error, "TLS handshake failed");
+    match origin {
+        Origin::Network(address) => {
+            let network = TruncatedAddress::of(address.ip());
+            tracing::debug!(%network, %error, "TLS handshake failed");
+        }
+        Origin::Local { uid } => tracing::debug!(uid, %error, "TLS handshake failed"),
+    }
 }
 
 async fn serve_http<Io, S>(

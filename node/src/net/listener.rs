@@ -13,30 +13,42 @@ pub trait Listener: Send {
     /// One connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection and the address of its other end. Dropping the future loses no
+    /// The next connection and where it comes from. Dropping the future loses no
     /// connection.
     ///
     /// # Errors
     /// The connection was lost before it was taken, or the system is out of resources.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Origin)>> + Send;
 }
 
 impl Listener for TcpListener {
     type Io = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&mut self) -> io::Result<(TcpStream, Origin)> {
         let (stream, address) = Self::accept(self).await?;
         // An answer is one small write: Nagle's algorithm would only delay it.
         stream.set_nodelay(true)?;
-        Ok((stream, address))
+        Ok((stream, Origin::Network(address)))
     }
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An address as the transport sees it: of a proxy, if one stands between.
+    Network(SocketAddr),
+    /// A process of this machine, run by this user when it connected.
+    Local {
+        /// The user.
+        uid: u32,
+    },
 }
 
 /// The other end of a connection, in the extensions of each of its requests.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    /// Its address as the transport sees it: of a proxy, if one stands between.
-    pub address: SocketAddr,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The certificates it proved to hold, leaf first; `None` without TLS client authentication.
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
 }

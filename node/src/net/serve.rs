@@ -1,6 +1,5 @@
 //! The serve loop, written once: accept, bound, hand to a task, and drain when told to stop.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 pub use crate::net::connection::Answers;
 use crate::net::connection::{Shared, serve_connection};
 use crate::net::limits::Limits;
-use crate::net::listener::Listener;
+use crate::net::listener::{Listener, Origin};
 use crate::net::tls::Tls;
 use crate::telemetry::metrics::ConnectionMeters;
 
@@ -49,7 +48,7 @@ impl<S: Answers> Server<S> {
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
         loop {
-            let (io, address) = tokio::select! {
+            let (io, origin) = tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = connections.join_next() => {
                     report_panic(ended);
@@ -62,7 +61,7 @@ impl<S: Answers> Server<S> {
                 meters.refused.inc();
                 continue;
             };
-            let connection = serve_connection(Arc::clone(&shared), io, address, stopped.clone());
+            let connection = serve_connection(Arc::clone(&shared), io, origin, stopped.clone());
             let open = OpenConnection::count(&meters);
             connections.spawn(async move {
                 connection.await;
@@ -77,7 +76,7 @@ impl<S: Answers> Server<S> {
 }
 
 /// Waits for the next connection, whatever happens to those before it.
-async fn next_connection<L: Listener>(listener: &mut L, limits: &Limits) -> (L::Io, SocketAddr) {
+async fn next_connection<L: Listener>(listener: &mut L, limits: &Limits) -> (L::Io, Origin) {
     let mut told = false;
     loop {
         match listener.accept().await {

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::harness::{Running, SHORT, ask, echo, metrics, patient, read_to_close};
 use crate::net::limits::Limits;
-use crate::net::listener::Listener;
+use crate::net::listener::{Listener, Origin};
 use crate::net::serve::{Drained, Server};
 use crate::net::tls::Tls;
 
@@ -77,9 +77,9 @@ struct Scripted(VecDeque<io::Result<DuplexStream>>);
 impl Listener for Scripted {
     type Io = DuplexStream;
 
-    async fn accept(&mut self) -> io::Result<(DuplexStream, SocketAddr)> {
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Origin)> {
         match self.0.pop_front() {
-            Some(result) => Ok((result?, SocketAddr::from(([192, 0, 2, 1], 443)))),
+            Some(result) => Ok((result?, Origin::Network(SocketAddr::from(([192, 0, 2, 1], 443))))),
             None => std::future::pending().await,
         }
     }
