@@ -205,3 +205,57 @@ fn a_p256_key_is_the_same_from_either_form_of_its_point() {
         assert_eq!(point(first, 5, length).unwrap_err(), JwkError::Malformed, "{first} {length}");
     }
 }
+
+#[test]
+fn a_compressed_point_is_the_same_key_and_every_other_form_is_refused() {
+    use aws_lc_rs::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    };
+    let (mut even, mut odd) = (0, 0);
+    let random = SystemRandom::new();
+    for _ in 0..32 {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.unwrap().as_ref());
+        let pair = pair.unwrap();
+        let point = pair.public_key().as_ref();
+        let mut compressed = point[..33].to_vec();
+        compressed[0] = 0x02 | (point[64] & 1);
+        if compressed[0] == 0x02 {
+            even += 1;
+        } else {
+            odd += 1;
+        }
+        let key = PublicKey::p256_from_point(&compressed).unwrap();
+        assert_eq!(key, PublicKey::p256_from_point(point).unwrap());
+        assert_eq!(key.thumbprint(), PublicKey::p256_from_point(point).unwrap().thumbprint());
+        let signature = pair.sign(&random, b"message").unwrap();
+        assert!(key.verify(Algorithm::Es256, b"message", signature.as_ref()));
+        // The other sign is another key.
+        compressed[0] ^= 1;
+        assert_ne!(key, PublicKey::p256_from_point(&compressed).unwrap());
+        // Neither hybrid nor infinity nor a wrong length is a key.
+        let mut hybrid = point.to_vec();
+        hybrid[0] = 0x06 | (point[64] & 1);
+        for text in [&hybrid[..], &compressed[..32], &point[..64], &point[..33], &[0], &[]] {
+            assert_eq!(PublicKey::p256_from_point(text), Err(JwkError::Malformed));
+        }
+    }
+    assert!(even > 0 && odd > 0, "both signs were seen");
+}
+
+#[test]
+fn a_compressed_point_off_the_curve_or_beyond_the_field_is_refused() {
+    // About half of all x have no y.
+    let refused = (0_u8..64).filter(|last| {
+        let mut point = [0; 33];
+        (point[0], point[32]) = (0x02, *last);
+        PublicKey::p256_from_point(&point) == Err(JwkError::OutOfRange)
+    });
+    let refused = refused.count();
+    assert!((10..54).contains(&refused), "{refused} of 64");
+    let mut beyond = [0xff; 33];
+    beyond[0] = 0x02;
+    assert_eq!(PublicKey::p256_from_point(&beyond), Err(JwkError::OutOfRange));
+}

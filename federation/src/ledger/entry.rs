@@ -56,7 +56,7 @@ replicable! {
 
 replicable! {
     /// Voters (two sets while they change) and all nodes.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Membership {
         /// Voters.
         pub configurations: List<List<NodeId, NODES_MAX>, CONFIGURATIONS_MAX>,

@@ -60,6 +60,9 @@ replicable! {
     }
 }
 
+/// 65537, the only exponent that the ledger's RSA keys have.
+const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
+
 /// The order of P-256, halved and rounded down (SEC 2 section 2.4.2).
 const P256_HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -84,6 +87,32 @@ pub enum IdentityKeyError {
 
 const P256_PREFIX: &str = "p256:";
 const ED25519_PREFIX: &str = "ed25519:";
+
+impl LedgerKey {
+    /// The key in the form that verifies tokens.
+    ///
+    /// # Errors
+    /// The bytes are no point of the curve, or no modulus of that size.
+    pub fn to_public(&self) -> Result<PublicKey, JwkError> {
+        match self {
+            Self::P256(point) => PublicKey::p256_from_point(point.bytes()),
+            Self::Ed25519(x) => PublicKey::ed25519(*x.bytes()),
+            Self::Rsa2048(modulus) => PublicKey::rsa(modulus.bytes(), &RSA_EXPONENT),
+            Self::Rsa3072(modulus) => PublicKey::rsa(modulus.bytes(), &RSA_EXPONENT),
+        }
+    }
+
+    /// Whether `signature` is this key's over `message`, by the strict rules of
+    /// [`IdentityKey::verify`]. An RSA key signs nothing that the ledger holds.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
+        match self {
+            Self::P256(point) => IdentityKey::P256(*point).verify(message, signature),
+            Self::Ed25519(x) => IdentityKey::Ed25519(*x).verify(message, signature),
+            Self::Rsa2048(_) | Self::Rsa3072(_) => false,
+        }
+    }
+}
 
 impl IdentityKey {
     /// The identity key that a public key is; `None` for an RSA key.
@@ -178,7 +207,10 @@ fn is_low(signature: &Signature) -> bool {
 mod tests {
     use aws_lc_rs::{
         rand::SystemRandom,
-        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
+        signature::{
+            ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+            KeyPair as _, UnparsedPublicKey,
+        },
     };
 
     use super::*;
@@ -243,5 +275,93 @@ mod tests {
             format!("p256:{}", base64url(&[[2; 1].as_slice(), &[0; 31], &[1]].concat()));
         let error = IdentityKeyError::Key(JwkError::OutOfRange);
         assert_eq!(IdentityKey::parse(&off_curve), Err(error));
+    }
+
+    fn compressed(point: &[u8]) -> Fixed<33> {
+        let mut bytes = [0; 33];
+        bytes.copy_from_slice(&point[..33]);
+        bytes[0] = 0x02 | (point[64] & 1);
+        Fixed(bytes)
+    }
+
+    #[test]
+    fn of_the_two_forms_of_a_real_signature_only_the_low_one_is_taken() {
+        let random = SystemRandom::new();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+        let point = pair.public_key().as_ref();
+        let key = IdentityKey::P256(compressed(point));
+        let other = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+        let (mut highs, mut lows) = (0, 0);
+        for n in 0_u32..64 {
+            let message = n.to_be_bytes();
+            let made: [u8; 64] = pair.sign(&random, &message).unwrap().as_ref().try_into().unwrap();
+            let made = Fixed(made);
+            let low = with_low_s(&made);
+            // s and n - s are the two; negating the low one again gives the high one.
+            let high = if low == made { negated(&low) } else { made };
+            if low == made {
+                lows += 1;
+            } else {
+                highs += 1;
+            }
+            assert!(is_low(&low) && !is_low(&high));
+            assert_eq!(with_low_s(&high), low);
+            assert_eq!(with_low_s(&low), low);
+            for signature in [low, high] {
+                other.verify(&message, signature.bytes()).unwrap();
+            }
+            assert!(key.verify(&message, &low));
+            assert!(!key.verify(&message, &high));
+            assert!(!key.verify(b"another", &low));
+        }
+        assert!(highs > 0 && lows > 0, "the library gives both");
+    }
+
+    fn negated(signature: &Signature) -> Signature {
+        let mut bytes = *signature.bytes();
+        let mut borrow = 0_i16;
+        for at in (32..64).rev() {
+            let difference = i16::from(P256_ORDER[at - 32]) - i16::from(bytes[at]) - borrow;
+            borrow = i16::from(difference < 0);
+            bytes[at] = u8::try_from(difference.rem_euclid(256)).unwrap();
+        }
+        Fixed(bytes)
+    }
+
+    #[test]
+    fn the_half_of_the_order_is_low_and_one_more_is_not() {
+        let with_s = |s: &[u8; 32]| {
+            let mut bytes = [1; 64];
+            bytes[32..].copy_from_slice(s);
+            Fixed(bytes)
+        };
+        assert!(is_low(&with_s(&P256_HALF_ORDER)));
+        let mut above = P256_HALF_ORDER;
+        above[31] += 1;
+        assert!(!is_low(&with_s(&above)));
+        // n = 2 * half + 1: the one above is the negative of the half.
+        assert_eq!(with_low_s(&with_s(&above)), with_s(&P256_HALF_ORDER));
+    }
+
+    #[test]
+    fn a_key_of_the_ledger_is_the_key_that_verifies() {
+        let modulus = |bytes: usize| {
+            let mut modulus = vec![0xa5; bytes];
+            modulus[bytes - 1] |= 1;
+            modulus
+        };
+        let key = LedgerKey::Rsa2048(Box::new(Fixed(modulus(256).try_into().unwrap())));
+        assert_eq!(key.to_public().unwrap(), PublicKey::rsa(&modulus(256), &RSA_EXPONENT).unwrap());
+        let key = LedgerKey::Rsa3072(Box::new(Fixed(modulus(384).try_into().unwrap())));
+        assert_eq!(key.to_public().unwrap(), PublicKey::rsa(&modulus(384), &RSA_EXPONENT).unwrap());
+        assert!(!key.verify(b"", &Fixed([0; 64])));
+        // The modulus without its leading bit is one of a smaller key.
+        let short = LedgerKey::Rsa2048(Box::new(Fixed([0; 256])));
+        assert_eq!(short.to_public(), Err(JwkError::OutOfRange));
+        assert!(LedgerKey::Ed25519(Fixed([0; 32])).to_public().is_err());
+        assert!(IdentityKey::P256(Fixed([0; 33])).to_public().is_err());
     }
 }

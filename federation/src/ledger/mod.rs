@@ -12,9 +12,14 @@ mod entry;
 pub mod envelope;
 mod fixed;
 mod key;
+#[expect(clippy::module_inception, reason = "the ledger is what this module is about")]
+mod ledger;
 mod outcome;
 mod proposal;
 mod replicable;
+mod rules;
+mod snapshot;
+mod state;
 
 pub use admission::{Bearer, CLOCK_SECONDS_APART_MAX, admit};
 pub use batch::{BATCH_BYTES_MAX, Batch, BatchBuilder};
@@ -33,6 +38,19 @@ pub use fixed::{Digest, Fixed, List, TooMany};
 pub use key::{
     IdentityKey, IdentityKeyError, KeyPurpose, KeyThumbprint, LedgerKey, Signature, with_low_s,
 };
+pub use ledger::Ledger;
 pub use outcome::{Objection, Outcome, Rejection};
 pub use proposal::{Header, LedgerId, PROPOSAL_BYTES_MAX, Proposal};
 pub use replicable::Replicable;
+pub use rules::{
+    ACTIVATION_WAIT, CLIENTS_PER_REGION_MAX, FOREIGN_REVOCATIONS_PER_HOUR_MAX,
+    INDEXES_PER_REGION_MAX, KEY_LIFETIME_MAX, KEYS_PER_REGION_MAX, LOGS_PER_REGION_MAX,
+    PENDING_PER_REGION_MAX, PENDING_WAIT, PURGE_MARGIN, REGIONS_GONE_MAX, REVOCATION_LIFETIME_MAX,
+    RULES_PER_REGION_MAX, TOMBSTONES_PER_REGION_MAX, checkpoint_body, cosignature_message,
+};
+pub use snapshot::{SnapshotError, SnapshotHead, TABLE_BYTES_MAX};
+pub use state::{
+    ConfigRow, Cosigner, CutRow, FederationRow, HEADS_KEPT_MAX, Head, Indexes, KeyRow, KeyState,
+    ListRow, LogRow, MemberRow, Owner, PendingAction, PendingRow, Quota, ROWS_PER_SHARD_MAX,
+    RegionRow, SHARDS, Sharded, Spread, Staged, Window,
+};

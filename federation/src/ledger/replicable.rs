@@ -1,6 +1,11 @@
 //! What may be replicated, as a type: values of fixed width and bounded lists of them. No text and
 //! no bytes that a caller chose can stand in one, so no person's data can.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
 use super::{Fixed, List};
 use crate::{
     region::RegionNumber,
@@ -117,3 +122,6 @@ impl<T: Replicable> Replicable for Option<T> {}
 impl<T: Replicable> Replicable for Box<T> {}
 impl<T: Replicable, const MAX: usize> Replicable for List<T, MAX> {}
 impl<A: Replicable, B: Replicable> Replicable for (A, B) {}
+impl<T: Replicable> Replicable for Arc<T> {}
+impl<K: Replicable, V: Replicable> Replicable for BTreeMap<K, V> {}
+impl<T: Replicable> Replicable for BTreeSet<T> {}
