@@ -49,7 +49,9 @@ fn every_example_compiles_without_a_warning() {
         assert_eq!(format!("{}.toml", compiled.law.region), name);
         assert_eq!(compiled.law.clients.len(), clients, "{name}");
         assert_eq!(compiled.law.region_issuers.len(), 3);
-        assert_eq!(compiled.federation, "example");
+        assert_eq!(compiled.federation.name, "example");
+        let cluster = name == "eu-central.toml";
+        assert_eq!(compiled.settings.cluster.is_some(), cluster, "{name}");
     }
 }
 
@@ -80,21 +82,51 @@ fn the_digest_of_the_law_covers_both_files_and_the_keys_of_clients() {
     assert_ne!(base, digest(text, FEDERATION, other));
 }
 
-/// Each case is a folder: a broken region file, and what is said about it.
+/// Each case is a folder: a broken file, and what is said about it.
+macro_rules! cases {
+    ($file:literal: $($name:literal),+ $(,)?) => {
+        [$((
+            $name,
+            include_str!(concat!("../testdata/config/", $name, "/", $file)),
+            include_str!(concat!("../testdata/config/", $name, "/expected.txt")),
+        )),+]
+    };
+}
+
+fn assert_said(name: &str, answer: Result<Compiled, Vec<Diagnostic>>, expected: &str) {
+    let found = match answer {
+        Ok(compiled) => compiled.warnings,
+        Err(findings) => {
+            assert!(findings.iter().any(|d| d.severity == Severity::Error), "{name}");
+            findings
+        }
+    };
+    let found = rendered(&found);
+    assert!(found.trim() == expected.trim(), "{name} now says:\n{found}");
+}
+
+#[test]
+fn broken_federations_are_answered_with_every_error_at_once() {
+    let cases = cases![
+        "federation.toml":
+        "nodes_that_are_not_told_apart",
+        "one_region_could_stop_all",
+    ];
+    for (name, text, expected) in cases {
+        let region = include_str!("../../region-configs/ap-southeast.toml");
+        let region = source("ap-southeast.toml", region);
+        assert_said(name, compile(&region, &source("federation.toml", text), &read), expected);
+    }
+}
+
 #[test]
 fn broken_files_are_answered_with_every_error_at_once() {
-    macro_rules! cases {
-        ($($name:literal),+ $(,)?) => {
-            [$((
-                $name,
-                include_str!(concat!("../testdata/config/", $name, "/region.toml")),
-                include_str!(concat!("../testdata/config/", $name, "/expected.txt")),
-            )),+]
-        };
-    }
     let cases = cases![
+        "region.toml":
         "claim_rules_that_say_too_much",
         "clients_that_cannot_authenticate",
+        "cluster_tables_that_lack_their_other_half",
+        "cluster_that_is_stale_in_every_failover",
         "names_that_nothing_has",
         "not_toml",
         "quasi_identifiers_leave_together",
@@ -102,14 +134,6 @@ fn broken_files_are_answered_with_every_error_at_once() {
         "unknown_missing_and_ill_typed_keys",
     ];
     for (name, text, expected) in cases {
-        let found = match compiled("region.toml", text) {
-            Ok(compiled) => compiled.warnings,
-            Err(findings) => {
-                assert!(findings.iter().any(|d| d.severity == Severity::Error), "{name}");
-                findings
-            }
-        };
-        let found = rendered(&found);
-        assert!(found.trim() == expected.trim(), "{name} now says:\n{found}");
+        assert_said(name, compiled("region.toml", text), expected);
     }
 }

@@ -289,7 +289,7 @@ fn a_federation_that_contradicts_itself_is_refused() {
         (base.replace("from     = \"/home_region\"", ""), Some("exactly one of `from`")),
         (base.replace("{ fixed = \"us-east\"", "{ map = {}, fixed = \"us-east\""), Some("`map`")),
         (base.replace("[\"api://exequatur-us\"]", "[]"), Some("no audience")),
-        (base.replace("name = \"example\"", ""), Some("`name` is missing")),
+        (base.replace("name       = \"example\"", ""), Some("`name` is missing")),
         ("x = ".to_owned(), Some("")),
     ];
     for (federation, expected) in cases {

@@ -1,9 +1,12 @@
-//! `federation.toml`: regions and what all of them must agree on about a global provider.
+//! `federation.toml`: regions and what all of them must agree on about a global provider. What the
+//! ledger needs of it is read beside this file, in `nodes`.
 
 use std::collections::BTreeMap;
 
 use super::{
     diagnostic::{Place, Report, meant},
+    federation_settings::FederationSettings,
+    nodes,
     table::{At, Table},
     uri,
 };
@@ -18,6 +21,7 @@ pub(super) struct Federation {
     pub(super) name: String,
     pub(super) regions: BTreeMap<RegionId, SharedRegion>,
     pub(super) upstreams: BTreeMap<String, SharedUpstream>,
+    pub(super) settings: Option<FederationSettings>,
 }
 
 /// A region as the federation knows it.
@@ -56,6 +60,13 @@ pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Federation 
     if let Some(name) = table.table("federation").and_then(|t| t.text("name")) {
         federation.name = name.value;
     }
+    regions(table, &mut federation, report);
+    upstreams(table, &mut federation, report);
+    federation.settings = nodes::compile(table, &federation, table.digest(), report);
+    federation
+}
+
+fn regions(table: &Table<'_>, federation: &mut Federation, report: &mut Report<'_>) {
     for region in table.tables("region") {
         if let Some((id, shared)) = shared_region(&region, report) {
             let issuer_taken = federation.regions.values().any(|r| r.issuer == shared.issuer);
@@ -69,8 +80,11 @@ pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Federation 
             }
         }
     }
+}
+
+fn upstreams(table: &Table<'_>, federation: &mut Federation, report: &mut Report<'_>) {
     for upstream in table.tables("upstream") {
-        let home = upstream.table("home_region").and_then(|t| home(&t, &federation, report));
+        let home = upstream.table("home_region").and_then(|t| home(&t, federation, report));
         let audience = upstream.strings("audience");
         if upstream.has("audience") && audience.is_empty() {
             let message =
@@ -84,7 +98,6 @@ pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Federation 
             report.error(&name.place, message, None);
         }
     }
-    federation
 }
 
 fn shared_region(table: &Table<'_>, report: &mut Report<'_>) -> Option<(RegionId, SharedRegion)> {
@@ -92,6 +105,11 @@ fn shared_region(table: &Table<'_>, report: &mut Report<'_>) -> Option<(RegionId
     let jurisdiction = jurisdiction(table.text("jurisdiction"), report);
     let issuer = region_issuer(table.text("issuer"), report);
     Some((id?, SharedRegion { jurisdiction: jurisdiction?, issuer: issuer? }))
+}
+
+/// The name of a `[[region]]`; `None` for a bad one, which was reported when the names were read.
+pub(super) fn region_of(table: &Table<'_>) -> Option<RegionId> {
+    RegionId::new(&table.text("name")?.value).ok()
 }
 
 /// A region's name; a bad one is reported.

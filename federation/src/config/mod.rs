@@ -7,14 +7,18 @@
 //! arguments, and files that the configuration names are read through a closure of the caller.
 
 mod action;
+mod canonical;
 mod check;
 mod claim;
 mod client;
+mod cluster;
 mod diagnostic;
 mod explain;
 mod federation;
+mod federation_settings;
 mod keys;
 mod node;
+mod nodes;
 mod preset;
 mod profile;
 mod quasi;
@@ -36,12 +40,16 @@ use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use explain::{ConfigFile, KeyDoc, explain, keys};
+pub use federation_settings::{
+    FederationNode, FederationRegion, FederationSettings, RegionsTableError,
+};
 pub use preset::preset_for_issuer;
 pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{
-    AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen,
-    NodeSettings, OnStale, Revocation, Store, StoreEngine, Transport, UpstreamFetch,
+    Admin, AdminAddress, AdminRole, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys,
+    Limits, Listen, NodeSettings, OnStale, Revocation, Store, StoreEngine, TlsFiles, Transport,
+    UpstreamFetch,
 };
 
 use self::{
@@ -72,10 +80,8 @@ pub struct Compiled {
     pub law: Law,
     /// Settings of its nodes.
     pub settings: NodeSettings,
-    /// Name of the federation.
-    pub federation: String,
-    /// SHA-256 of the federation's file: must be alike in every region.
-    pub federation_digest: [u8; 32],
+    /// What all regions share about the ledger.
+    pub federation: FederationSettings,
     /// Findings that do not stop anything.
     pub warnings: Vec<Diagnostic>,
 }
@@ -111,17 +117,13 @@ pub fn compile(
     let failed = federation_report.has_errors() || report.has_errors();
     let mut findings = federation_report.into_diagnostics();
     findings.extend(report.into_diagnostics());
-    let Some((mut law, settings)) = compiled.flatten().filter(|_| !failed) else {
+    let shared = shared.and_then(|shared| shared.settings);
+    let (Some((mut law, settings)), Some(shared), false) = (compiled.flatten(), shared, failed)
+    else {
         return Err(findings);
     };
     law.digest = digest(region, federation, &files.seen.into_inner());
-    Ok(Compiled {
-        law,
-        settings,
-        federation: shared.map(|s| s.name).unwrap_or_default(),
-        federation_digest: sha256(federation.text.as_bytes()),
-        warnings: findings,
-    })
+    Ok(Compiled { law, settings, federation: shared, warnings: findings })
 }
 
 /// Parses and checks one file, then compiles it as far as it is readable.
@@ -162,19 +164,19 @@ fn digest(region: &SourceFile, federation: &SourceFile, files: &[[u8; 32]]) -> [
     sha256(&parts)
 }
 
-/// The regions and providers of a federation's file, for whoever writes a region's file.
+/// What a federation's file says about the ledger, for whoever has no region's file.
 ///
 /// # Errors
 /// Every finding of the file, if one of them is an error.
-pub fn check_federation(source: &SourceFile) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+pub fn compile_federation(source: &SourceFile) -> Result<FederationSettings, Vec<Diagnostic>> {
     let mut report = Report::new(source);
-    let _shared: Option<Federation> =
-        document(source, &FEDERATION, &mut report, |table, report| {
-            federation::compile(&table, report)
-        });
-    let failed = report.has_errors();
-    let findings = report.into_diagnostics();
-    if failed { Err(findings) } else { Ok(findings) }
+    let shared: Option<Federation> = document(source, &FEDERATION, &mut report, |table, report| {
+        federation::compile(&table, report)
+    });
+    match shared.and_then(|shared| shared.settings).filter(|_| !report.has_errors()) {
+        Some(settings) => Ok(settings),
+        None => Err(report.into_diagnostics()),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Files, claim, client,
+    Files, claim, client, cluster,
     diagnostic::Report,
     federation::{Federation, jurisdiction, region_id, region_issuer},
     node, quasi, references, resource,
@@ -35,7 +35,6 @@ struct Identity {
     region: RegionId,
     jurisdiction: Jurisdiction,
     issuer: String,
-    stand_ins: Vec<RegionId>,
 }
 
 impl Tables<'_> {
@@ -60,6 +59,10 @@ pub(super) fn compile(
     upstream::check_collisions(&tables.upstreams, federation, report);
     references::check(&tables, federation, report);
     let settings = settings(root, report);
+    if let Some(here) = here {
+        let revocation = settings.as_ref().map(|(settings, _)| &settings.revocation);
+        cluster::check_federation(root, here, (federation, revocation), report);
+    }
     // What is unused or adds up can be told only of a file that is whole.
     if !report.has_errors() {
         references::warn_of_unused(&tables, report);
@@ -71,7 +74,6 @@ pub(super) fn compile(
     }
     let identity = identity?;
     let (mut settings, ttl) = settings?;
-    settings.stand_ins = identity.stand_ins.clone();
     settings.upstreams =
         tables.upstreams.iter().flat_map(|(_, u)| u.fetches.iter().cloned()).collect();
     Some((law(identity, federation, tables, ttl), settings))
@@ -117,10 +119,7 @@ fn identity(
     let region = region_id(table.text("name"), report);
     let jurisdiction = jurisdiction(table.text("jurisdiction"), report);
     let issuer = region_issuer(table.text("issuer"), report);
-    let stand_ins = table.texts("stand_ins");
-    let stand_ins = stand_ins.iter().filter_map(|s| federation.region(s, report)).collect();
-    let identity =
-        Identity { region: region?, jurisdiction: jurisdiction?, issuer: issuer?, stand_ins };
+    let identity = Identity { region: region?, jurisdiction: jurisdiction?, issuer: issuer? };
     let name = table.text("name")?;
     let _known: RegionId = federation.region(&name, report)?;
     let shared = federation.regions.get(&identity.region)?;
@@ -134,9 +133,6 @@ fn identity(
     differs("issuer", &identity.issuer, &shared.issuer, report);
     let (here, there) = (identity.jurisdiction.as_str(), shared.jurisdiction.as_str());
     differs("jurisdiction", here, there, report);
-    if identity.stand_ins.contains(&identity.region) {
-        report.error(&table.place_of("stand_ins"), "a region does not stand in for itself", None);
-    }
     Some(identity)
 }
 
@@ -146,6 +142,11 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
     let store = node::store(root, report);
     let audit = node::audit(root);
     let revocation = node::revocation(root, report);
+    let cluster = cluster::cluster(root, report);
+    let admin = cluster::admin(root, report);
+    if let Some(listen) = &listen {
+        cluster::check_listeners(root, listen, report);
+    }
     let (limits, ttl) = node::limits(root, report)?;
     let settings = NodeSettings {
         listen: listen?,
@@ -155,7 +156,8 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
         revocation: revocation?,
         limits,
         upstreams: BTreeMap::new(),
-        stand_ins: Vec::new(),
+        cluster: cluster?,
+        admin: admin?,
     };
     Some((settings, ttl))
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use crate::{jose::Algorithm, region::RegionId, time::Ttl};
+use crate::{jose::Algorithm, time::Ttl};
 
 /// Settings of one region's nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,50 @@ pub struct NodeSettings {
     pub limits: Limits,
     /// How keys of global issuers are fetched, by exact issuer.
     pub upstreams: BTreeMap<String, UpstreamFetch>,
-    /// Regions that may serve this region's people while it is evacuated.
-    pub stand_ins: Vec<RegionId>,
+    /// The node's part in the ledger; `None` for a region alone.
+    pub cluster: Option<Cluster>,
+    /// Who may use the operator's service over TCP.
+    pub admin: Option<Admin>,
+}
+
+/// A node's part in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Directory of the log, the snapshots and the node's key.
+    pub directory: String,
+    /// File outside that directory which tells whether it was wiped or restored.
+    pub anchor: String,
+    /// This node's certificate for other nodes.
+    pub tls: TlsFiles,
+}
+
+/// The operator's service over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Its certificate.
+    pub tls: TlsFiles,
+    /// PEM file of the authority that certifies operators.
+    pub client_ca: String,
+    /// SAN URI of an operator's certificate to what it may do.
+    pub roles: BTreeMap<String, AdminRole>,
+}
+
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdminRole {
+    /// Read and change.
+    Operator,
+    /// Read.
+    Viewer,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM file of the certificate chain.
+    pub certificate: String,
+    /// PEM file of its private key.
+    pub private_key: String,
 }
 
 /// Addresses of the listeners.
@@ -37,7 +79,7 @@ pub struct Listen {
     pub transport: Transport,
     /// Clients with certificates. Takes effect with sender-constrained tokens.
     pub mtls: Option<SocketAddr>,
-    /// Nodes of other regions. Takes effect with the replicated ledger.
+    /// Other nodes of the federation.
     pub peer: Option<SocketAddr>,
     /// The operator's service. Takes effect with the admin service.
     pub admin: Option<AdminAddress>,
@@ -192,6 +234,17 @@ pub struct UpstreamFetch {
     pub ca_file: Option<String>,
     /// Whether it is reached over plain HTTP; then only on loopback.
     pub loopback_http: bool,
+}
+
+impl AdminRole {
+    /// The role as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
 }
 
 impl OnStale {

@@ -24,6 +24,16 @@ pub(super) struct Field {
     pub(super) need: Need,
     /// What it means: one or more sentences.
     pub(super) meaning: &'static str,
+    /// Whether nodes may differ about it: it is no part of the law whose digest they compare.
+    pub(super) operational: bool,
+}
+
+impl Field {
+    /// The same key, but no part of the law.
+    pub(super) const fn operational(mut self) -> Self {
+        self.operational = true;
+        self
+    }
 }
 
 /// Whether a key must be there.
@@ -68,12 +78,12 @@ pub(super) enum Kind {
 
 /// A key that must be there.
 pub(super) const fn required(key: &'static str, kind: Kind, meaning: &'static str) -> Field {
-    Field { key, kind, need: Need::Required, meaning }
+    Field { key, kind, need: Need::Required, meaning, operational: false }
 }
 
 /// A key that may be absent; the meaning says what that means.
 pub(super) const fn optional(key: &'static str, kind: Kind, meaning: &'static str) -> Field {
-    Field { key, kind, need: Need::Optional, meaning }
+    Field { key, kind, need: Need::Optional, meaning, operational: false }
 }
 
 /// A key that may be absent and then has this value.
@@ -83,7 +93,7 @@ pub(super) const fn defaulted(
     default: &'static str,
     meaning: &'static str,
 ) -> Field {
-    Field { key, kind, need: Need::Default(default), meaning }
+    Field { key, kind, need: Need::Default(default), meaning, operational: false }
 }
 
 impl Shape {

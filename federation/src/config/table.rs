@@ -7,6 +7,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    canonical,
     check::{integer, joined},
     diagnostic::Place,
     shape::{Need, Shape},
@@ -40,6 +41,11 @@ impl<T> At<T> {
 impl<'d> Table<'d> {
     pub(super) const fn root(entries: &'d DeTable<'d>, shape: &'static Shape) -> Self {
         Self { entries: Some(entries), shape, place: Place { span: 0..0, path: String::new() } }
+    }
+
+    /// SHA-256 over the canonical form of what the file has, without what is operational.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.entries.map_or([0; 32], |entries| canonical::digest(entries, self.shape))
     }
 
     /// The value as it stands in the file.

@@ -69,6 +69,8 @@ struct Checked<'a> {
     warnings: Vec<Finding<'a>>,
     /// As in audit records; null if there are errors.
     law_sha256: Option<String>,
+    /// What nodes compare of federation.toml; null if there are errors.
+    federation_law_sha256: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +117,10 @@ impl Check {
             errors: of(Severity::Error).map(finding).collect(),
             warnings: of(Severity::Warning).map(finding).collect(),
             law_sha256: compiled.as_ref().ok().map(|c| base64url(&c.law.digest)),
+            federation_law_sha256: compiled
+                .as_ref()
+                .ok()
+                .map(|c| c.federation.law.digest.to_string()),
         };
         output.result(&checked, |out| {
             for finding in findings {
@@ -223,7 +229,7 @@ fn summary(compiled: &Compiled) -> String {
     let mut text = format!(
         "ok: region `{}` of federation `{}`: {}, {}, {}, {}",
         law.region,
-        compiled.federation,
+        compiled.federation.name,
         counted(law.upstreams.len(), "upstream issuer"),
         counted(law.rules.len(), "claim rule"),
         counted(law.resources.len(), "resource"),

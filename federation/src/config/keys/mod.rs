@@ -1,6 +1,7 @@
 //! The keys of both configuration files: names, types, defaults and meanings. Data only.
 
 mod claims;
+mod cluster;
 mod federation;
 mod node;
 mod parties;
@@ -23,6 +24,16 @@ pub(super) static REGION: Shape = Shape {
         optional("listen", Kind::Table(&node::LISTEN), "Where the node listens."),
         required("keys", Kind::Table(&node::KEYS), "Where the region's keys are."),
         required("store", Kind::Table(&node::STORE), "The region's database."),
+        optional(
+            "cluster",
+            Kind::Table(&cluster::CLUSTER),
+            "This node's part in the federation's ledger. Without it the region is alone.",
+        ),
+        optional(
+            "admin",
+            Kind::Table(&cluster::ADMIN),
+            "Who may use the operator's service over TCP. Needed where `listen.admin` is an address.",
+        ),
         optional("audit", Kind::Table(&node::AUDIT), "The audit log."),
         optional(
             "revocation",
@@ -69,11 +80,6 @@ static IDENTITY: Shape = Shape {
             Kind::Text,
             "`iss` of every token issued here, exactly: an https URL without query, fragment or \
              trailing slash.",
-        ),
-        optional(
-            "stand_ins",
-            TEXTS,
-            "Regions that may serve this region's people while it is evacuated. None by default.",
         ),
     ],
 };

@@ -16,7 +16,11 @@ pub(super) static LISTEN: Shape = Shape {
             "Address and port of the public OAuth endpoints.",
         ),
         optional("mtls", Kind::Text, "Address and port for clients that bring a certificate."),
-        optional("peer", Kind::Text, "Address and port for nodes of other regions."),
+        optional(
+            "peer",
+            Kind::Text,
+            "Address and port for other nodes of the federation. Needed with `[cluster]`.",
+        ),
         optional(
             "admin",
             Kind::Text,
@@ -42,7 +46,7 @@ pub(super) static LISTEN: Shape = Shape {
     ],
 };
 
-static TLS: Shape = Shape {
+pub(super) static TLS: Shape = Shape {
     fields: &[
         required("certificate", Kind::Text, "PEM file of the certificate chain, leaf first."),
         required("private_key", Kind::Text, "PEM file of its private key."),
