@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, EnvelopeError, KeyThumbprint, Kind, List,
+    Batch, Digest, EnvelopeError, KeyThumbprint, Kind, List,
     envelope::{self, BODY_BYTES_MAX},
     proposal::{read, write},
 };
@@ -63,6 +63,26 @@ replicable! {
         /// Voters and learners, by ascending id.
         pub nodes: List<(NodeId, Member), NODES_MAX>,
     }
+}
+
+/// What a node's log says of itself, in one record, so that no part of it can be lost alone. It
+/// rests beside the entries and never travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// Whose log it is.
+    pub node: NodeId,
+    /// How often the node has started.
+    pub starts: u64,
+    /// SHA-256 of the genesis frame, once it is pinned.
+    pub genesis: Option<Digest>,
+    /// The last vote.
+    pub vote: Option<Vote>,
+    /// The last entry that was known to be committed.
+    pub committed: Option<LogId>,
+    /// The last entry that was dropped at the front.
+    pub purged: Option<LogId>,
+    /// The last entry.
+    pub last: Option<LogId>,
 }
 
 /// One entry of the log.
@@ -127,6 +147,22 @@ impl LogEntry {
             return Err(EnvelopeError::Body);
         }
         Ok(entry)
+    }
+}
+
+impl LogState {
+    /// The frame.
+    #[must_use]
+    pub fn seal(&self) -> Vec<u8> {
+        envelope::seal_value(Kind::LogState, self)
+    }
+
+    /// Reads the frame.
+    ///
+    /// # Errors
+    /// It is no frame of this kind, or not in its one form.
+    pub fn open(frame: &[u8]) -> Result<Self, EnvelopeError> {
+        envelope::open_value(Kind::LogState, frame)
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Kind {
     LogEntry = 256,
     /// A [`super::Vote`].
     Vote = 257,
+    /// A [`super::LogState`].
+    LogState = 258,
     /// The head of a snapshot.
     SnapshotHead = 272,
     /// One table of a snapshot.
@@ -124,7 +126,7 @@ pub struct Envelope<'a> {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Genesis,
         Self::Revoke,
         Self::Tick,
@@ -144,6 +146,7 @@ impl Kind {
         Self::RaiseLevel,
         Self::LogEntry,
         Self::Vote,
+        Self::LogState,
         Self::SnapshotHead,
         Self::SnapshotTable,
         Self::SnapshotEnd,

@@ -31,7 +31,8 @@ pub use command::{
     SetRegionState, StatusTarget, Target, Tick, TreeHead,
 };
 pub use entry::{
-    CONFIGURATIONS_MAX, EntryPayload, LogEntry, LogId, Member, Membership, NODES_MAX, Vote,
+    CONFIGURATIONS_MAX, EntryPayload, LogEntry, LogId, LogState, Member, Membership, NODES_MAX,
+    Vote,
 };
 pub use envelope::{EnvelopeError, Kind};
 pub use fixed::{Digest, Fixed, List, TooMany};

@@ -194,6 +194,7 @@ fn read_command(kind: Kind, bytes: &[u8]) -> Result<(Command, &[u8]), EnvelopeEr
         Kind::RaiseLevel => as_command(bytes, Command::RaiseLevel),
         Kind::LogEntry
         | Kind::Vote
+        | Kind::LogState
         | Kind::SnapshotHead
         | Kind::SnapshotTable
         | Kind::SnapshotEnd

@@ -6,11 +6,19 @@
 mod admission;
 pub mod control;
 mod convert;
+mod disk;
+mod fault;
+mod log_store;
 mod proposer;
 mod runtime;
 mod type_config;
 
 pub use admission::ComeAgain;
+pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
+pub use fault::{FaultSignal, StorageFault};
+pub use log_store::{
+    AnchorSink, DirectoryFacts, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened,
+};
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
 pub use type_config::{Outcomes, RaftId, RaftMember, TypeConfig};

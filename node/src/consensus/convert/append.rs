@@ -55,7 +55,8 @@ pub(crate) fn read_append(
     let mut before = prev_log_id;
     for frame in &message.entries {
         let record = LogEntry::open(frame).map_err(|error| WireError::of("an entry", error))?;
-        let entry = to_entry(&record);
+        let membership = WireError::Field { what: "the membership in an entry" };
+        let entry = to_entry(&record).map_err(|_| membership)?;
         let id = entry.log_id();
         let follows = before.map_or(id.index == 0, |before| {
             before.index.checked_add(1) == Some(id.index)

@@ -3,7 +3,7 @@
 use exequatur_federation::ledger::{EntryPayload, LogEntry, TooMany};
 use openraft::alias::{EntryOf, EntryPayloadOf};
 
-use super::{from_log_id, from_membership, to_log_id, to_membership};
+use super::{BadMembership, from_log_id, from_membership, to_log_id, to_membership};
 use crate::consensus::TypeConfig;
 
 /// The record of an entry.
@@ -22,13 +22,16 @@ pub(crate) fn from_entry(entry: &EntryOf<TypeConfig>) -> Result<LogEntry, TooMan
 }
 
 /// The entry of a record.
-pub(crate) fn to_entry(record: &LogEntry) -> EntryOf<TypeConfig> {
+///
+/// # Errors
+/// Its membership makes no sense.
+pub(crate) fn to_entry(record: &LogEntry) -> Result<EntryOf<TypeConfig>, BadMembership> {
     let payload = match &record.payload {
         EntryPayload::Blank => EntryPayloadOf::<TypeConfig>::Blank,
         EntryPayload::Batch(batch) => EntryPayloadOf::<TypeConfig>::Normal(batch.clone()),
         EntryPayload::Membership(membership) => {
-            EntryPayloadOf::<TypeConfig>::Membership(to_membership(membership))
+            EntryPayloadOf::<TypeConfig>::Membership(to_membership(membership)?)
         }
     };
-    EntryOf::<TypeConfig> { log_id: to_log_id(&record.id), payload }
+    Ok(EntryOf::<TypeConfig> { log_id: to_log_id(&record.id), payload })
 }

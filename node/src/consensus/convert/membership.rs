@@ -7,6 +7,8 @@ use exequatur_federation::{
     membership::NodeId,
 };
 
+use openraft::errors::MembershipError;
+
 use crate::consensus::{RaftId, RaftMember};
 
 /// What openraft calls a membership.
@@ -26,8 +28,16 @@ pub(crate) fn from_membership(membership: &RaftMembership) -> Result<Membership,
     Ok(Membership { configurations: List::new(configurations)?, nodes: List::new(nodes)? })
 }
 
+/// A record of a membership that no federation can have.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of a membership makes no sense")]
+pub(crate) struct BadMembership(#[source] MembershipError<RaftId>);
+
 /// The membership of a record.
-pub(crate) fn to_membership(record: &Membership) -> RaftMembership {
+///
+/// # Errors
+/// A set of voters is empty, or a voter is not among the nodes.
+pub(crate) fn to_membership(record: &Membership) -> Result<RaftMembership, BadMembership> {
     let voters = |ids: &[NodeId]| ids.iter().map(|id| RaftId(*id)).collect::<BTreeSet<_>>();
     let configurations =
         record.configurations.items().iter().map(|list| voters(list.items())).collect();
@@ -37,5 +47,5 @@ pub(crate) fn to_membership(record: &Membership) -> RaftMembership {
         .iter()
         .map(|(id, member)| (RaftId(*id), RaftMember(*member)))
         .collect();
-    RaftMembership::new(configurations, nodes).unwrap_or_default()
+    RaftMembership::new(configurations, nodes).map_err(BadMembership)
 }

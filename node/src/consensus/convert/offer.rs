@@ -77,7 +77,7 @@ fn read_stored_membership(frame: &[u8]) -> Result<StoredMembershipOf<TypeConfig>
     match entry.payload {
         EntryPayload::Membership(membership) => Ok(StoredMembershipOf::<TypeConfig>::new(
             Some(to_log_id(&entry.id)),
-            to_membership(&membership),
+            to_membership(&membership).map_err(|_| WireError::Field { what })?,
         )),
         EntryPayload::Blank | EntryPayload::Batch(_) => Err(WireError::Field { what }),
     }
