@@ -14,6 +14,7 @@ pub mod hsm;
 pub mod issuer;
 pub mod net;
 pub mod node;
+pub mod peer;
 pub mod revocation;
 pub mod store;
 pub mod telemetry;

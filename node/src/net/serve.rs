@@ -76,7 +76,10 @@ impl<S: Answers> Server<S> {
 }
 
 /// Waits for the next connection, whatever happens to those before it.
-async fn next_connection<L: Listener>(listener: &mut L, limits: &Limits) -> (L::Io, Origin) {
+pub(crate) async fn next_connection<L: Listener>(
+    listener: &mut L,
+    limits: &Limits,
+) -> (L::Io, Origin) {
     let mut told = false;
     loop {
         match listener.accept().await {
@@ -108,7 +111,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-async fn drain(mut connections: JoinSet<()>, limits: &Limits) -> Drained {
+pub(crate) async fn drain(mut connections: JoinSet<()>, limits: &Limits) -> Drained {
     let all_ended = async {
         while let Some(ended) = connections.join_next().await {
             report_panic(ended);
@@ -123,7 +126,7 @@ async fn drain(mut connections: JoinSet<()>, limits: &Limits) -> Drained {
     Drained { cut }
 }
 
-fn report_panic(ended: Result<(), JoinError>) {
+pub(crate) fn report_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -132,10 +135,10 @@ fn report_panic(ended: Result<(), JoinError>) {
 }
 
 /// Counts a connection as open, until dropped.
-struct OpenConnection(ConnectionMeters);
+pub(crate) struct OpenConnection(ConnectionMeters);
 
 impl OpenConnection {
-    fn count(meters: &ConnectionMeters) -> Self {
+    pub(crate) fn count(meters: &ConnectionMeters) -> Self {
         meters.open.inc();
         Self(meters.clone())
     }

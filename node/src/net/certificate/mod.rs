@@ -4,7 +4,7 @@
 //! pair is served from the next handshake on; connections that are open keep theirs. A pair that
 //! is not good is reported and not taken, and the old one goes on.
 
-mod pair;
+pub(crate) mod pair;
 
 use std::fmt;
 use std::sync::Arc;
@@ -129,6 +129,6 @@ impl fmt::Debug for CertificateWatch {
     }
 }
 
-fn gauge(moment: UnixTime) -> i64 {
+pub(crate) fn gauge(moment: UnixTime) -> i64 {
     i64::try_from(moment.seconds()).unwrap_or(i64::MAX)
 }

@@ -87,25 +87,25 @@ pub enum PairError {
 }
 
 /// A certificate chain with its key, checked, and until when its leaf is valid.
-pub(super) struct Pair {
-    pub(super) key: CertifiedKey,
-    pub(super) not_after: UnixTime,
+pub(crate) struct Pair {
+    pub(crate) key: CertifiedKey,
+    pub(crate) not_after: UnixTime,
 }
 
 /// The bytes of both files.
-pub(super) struct Contents {
+pub(crate) struct Contents {
     certificates: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
 }
 
 impl Contents {
-    pub(super) async fn read(files: &PairFiles) -> Result<Self, PairError> {
+    pub(crate) async fn read(files: &PairFiles) -> Result<Self, PairError> {
         let certificates = read_bounded(&files.certificates).await?;
         let key = Zeroizing::new(read_bounded(&files.key).await?);
         Ok(Self { certificates, key })
     }
 
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         let mut context = digest::Context::new(&SHA256);
         // Each file is hashed for itself, so that no byte can move from one to the other unseen.
         context.update(digest::digest(&SHA256, &self.certificates).as_ref());
@@ -113,7 +113,7 @@ impl Contents {
         context.finish()
     }
 
-    pub(super) fn pair(&self, files: &PairFiles, now: UnixTime) -> Result<Pair, PairError> {
+    pub(crate) fn pair(&self, files: &PairFiles, now: UnixTime) -> Result<Pair, PairError> {
         let path = || files.certificates.clone();
         let chain = CertificateDer::pem_slice_iter(&self.certificates)
             .collect::<Result<Vec<_>, _>>()
@@ -133,7 +133,7 @@ impl Contents {
     }
 }
 
-async fn read_bounded(path: &Path) -> Result<Vec<u8>, PairError> {
+pub(crate) async fn read_bounded(path: &Path) -> Result<Vec<u8>, PairError> {
     let read = async {
         let mut bytes = Vec::new();
         let file = tokio::fs::File::open(path).await?;

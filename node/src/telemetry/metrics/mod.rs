@@ -51,6 +51,8 @@ pub struct Metrics {
     pub handler_panics: Counter,
     /// Until when the serving certificate is valid, in seconds since the epoch.
     pub certificate_not_after_seconds: Gauge,
+    /// Until when the certificate towards other nodes is valid, in seconds since the epoch.
+    pub peer_certificate_not_after_seconds: Gauge,
     /// Certificate pairs that were found on disk and not taken.
     pub certificate_reload_failures: Counter,
 }
@@ -108,6 +110,11 @@ impl Metrics {
                 r,
                 "certificate_not_after_seconds",
                 "Until when the serving certificate is valid, seconds since the epoch",
+            ),
+            peer_certificate_not_after_seconds: add(
+                r,
+                "peer_certificate_not_after_seconds",
+                "Until when the certificate towards other nodes is valid, seconds since the epoch",
             ),
             certificate_reload_failures: add(
                 r,
