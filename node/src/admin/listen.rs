@@ -163,8 +163,8 @@ fn mutual(certificate: &CertificateWatch, clients: &ClientsWatch) -> Result<Tls,
 
 const fn limits() -> Limits {
     Limits {
-        // gRPC puts five bytes before a message.
-        body_bytes_max: REQUEST_BYTES_MAX + 5,
+        // Twice a message, so that a message that is too long is told so.
+        body_bytes_max: 2 * REQUEST_BYTES_MAX,
         connections_max: CONNECTIONS_MAX,
         streams_max: STREAMS_MAX,
         drain: DRAIN,

@@ -268,7 +268,7 @@ mod tests {
         let _other = std::os::unix::net::UnixListener::bind(&listening).unwrap();
         let put: [&dyn Fn(); 3] =
             [&|| fs::write(&path, "data").unwrap(), &|| fs::create_dir(&path).unwrap(), &|| {
-                std::os::unix::fs::symlink(&listening, &path).unwrap()
+                std::os::unix::fs::symlink(&listening, &path).unwrap();
             }];
         for put in put {
             put();
