@@ -27,8 +27,7 @@ use super::{
 };
 use crate::{
     net::{
-        Origin,
-        listener::Listener,
+        listener::{Listener, Origin},
         serve::{Drained, OpenConnection, drain, next_connection, report_panic},
     },
     telemetry::{address::TruncatedAddress, metrics::ConnectionMeters},
