@@ -10,10 +10,13 @@ use std::{
 use super::{
     diagnostic::Report,
     federation::Federation,
-    settings::{Admin, AdminAddress, AdminRole, Cluster, Listen, Revocation, TlsFiles},
+    settings::{Admin, AdminAddress, Cluster, Listen, Revocation, TlsFiles},
     table::Table,
 };
-use crate::region::RegionId;
+use crate::{
+    operator::{Role, Roles},
+    region::RegionId,
+};
 
 /// Most operators' names: a list longer than this should be a group's certificate.
 const ROLES_MAX: usize = 256;
@@ -49,8 +52,7 @@ pub(super) fn admin(root: &Table<'_>, report: &mut Report<'_>) -> Option<Option<
             let hint = "as in \"spiffe://example/operator/audit\"".to_owned();
             report.error(&role.place, message, Some(hint));
         }
-        let all = [AdminRole::Operator, AdminRole::Viewer];
-        let role = all.into_iter().find(|known| role.value.as_str() == Some(known.as_str()));
+        let role = Role::ALL.into_iter().find(|known| role.value.as_str() == Some(known.as_str()));
         roles.extend(role.map(|role| (name, role)));
     }
     if table.has("roles") && roles.is_empty() {
@@ -62,7 +64,7 @@ pub(super) fn admin(root: &Table<'_>, report: &mut Report<'_>) -> Option<Option<
         report.error(&table.place_of("roles"), message, None);
     }
     let (tls, client_ca) = (tls(&table), table.text("client_ca"));
-    Some(Some(Admin { tls: tls?, client_ca: client_ca?.value, roles }))
+    Some(Some(Admin { tls: tls?, client_ca: client_ca?.value, roles: Roles::new(roles) }))
 }
 
 fn tls(table: &Table<'_>) -> Option<TlsFiles> {

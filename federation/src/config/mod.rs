@@ -47,8 +47,8 @@ pub use preset::preset_for_issuer;
 pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{
-    Admin, AdminAddress, AdminRole, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys,
-    Limits, Listen, NodeSettings, OnStale, Revocation, Store, StoreEngine, TlsFiles, Transport,
+    Admin, AdminAddress, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys, Limits,
+    Listen, NodeSettings, OnStale, Revocation, Store, StoreEngine, TlsFiles, Transport,
     UpstreamFetch,
 };
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use crate::{jose::Algorithm, time::Ttl};
+use crate::{jose::Algorithm, operator::Roles, time::Ttl};
 
 /// Settings of one region's nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,17 +48,8 @@ pub struct Admin {
     pub tls: TlsFiles,
     /// PEM file of the authority that certifies operators.
     pub client_ca: String,
-    /// SAN URI of an operator's certificate to what it may do.
-    pub roles: BTreeMap<String, AdminRole>,
-}
-
-/// What an operator may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AdminRole {
-    /// Read and change.
-    Operator,
-    /// Read.
-    Viewer,
+    /// Which operator may do what.
+    pub roles: Roles,
 }
 
 /// A certificate and its key.
@@ -234,17 +225,6 @@ pub struct UpstreamFetch {
     pub ca_file: Option<String>,
     /// Whether it is reached over plain HTTP; then only on loopback.
     pub loopback_http: bool,
-}
-
-impl AdminRole {
-    /// The role as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Viewer => "viewer",
-        }
-    }
 }
 
 impl OnStale {
