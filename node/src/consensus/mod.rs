@@ -8,9 +8,12 @@ pub mod control;
 mod convert;
 mod disk;
 mod fault;
+mod ledger_shim;
 mod log_store;
 mod proposer;
 mod runtime;
+mod snapshots;
+mod state_machine;
 mod type_config;
 
 pub use admission::ComeAgain;
@@ -21,4 +24,9 @@ pub use log_store::{
 };
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
+pub use snapshots::Snapshots;
+pub use state_machine::{
+    LedgerView, Overlay, SNAPSHOT_LOG_BYTES, SharedLedger, SnapshotBuilder, StartError,
+    StateMachine, StateMachineParts,
+};
 pub use type_config::{Outcomes, RaftId, RaftMember, TypeConfig};

@@ -5,7 +5,7 @@
 use std::ops::RangeBounds;
 
 use exequatur_federation::ledger::{EnvelopeError, LogEntry, LogId, LogState};
-use redb::{Database, Durability, ReadableDatabase, ReadableTable as _, TableDefinition};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, TableDefinition};
 
 use super::queue::Change;
 
@@ -23,6 +23,9 @@ pub(super) enum ReadError {
     /// The record of the log's state is not there.
     #[error("the record of the log's state is missing")]
     NoState,
+    /// The table of entries is not there.
+    #[error("the table of entries is missing")]
+    NoEntries,
     /// The record of the log's state is damaged.
     #[error("the record of the log's state is damaged: {0}")]
     State(EnvelopeError),
@@ -32,6 +35,9 @@ pub(super) enum ReadError {
     /// An entry stands in another's place.
     #[error("entry {got} stands in the place of entry {index}")]
     Displaced { index: u64, got: u64 },
+    /// The membership of an entry makes no sense.
+    #[error("the membership in entry {index} makes no sense")]
+    Membership { index: u64 },
     /// An entry is not there.
     #[error("entry {index} is missing")]
     Missing { index: u64 },
@@ -52,7 +58,12 @@ pub(super) fn after(state: &LogState, changes: &[Change], committed: Option<LogI
     for change in changes {
         match change {
             Change::Append { last, .. } => next.last = Some(*last),
-            Change::Truncate { after } => next.last = (*after).max(next.purged),
+            Change::Truncate { after } => {
+                let kept = after.map(|id| id.index);
+                if next.last.map(|last| last.index) > kept {
+                    next.last = (*after).max(next.purged);
+                }
+            }
             Change::Purge { upto } => {
                 next.purged = next.purged.max(Some(*upto));
                 next.last = next.last.max(next.purged);
@@ -102,7 +113,7 @@ pub(super) fn commit(
 
 /// What the log says of itself.
 pub(super) fn read_state(database: &Database) -> Result<LogState, ReadError> {
-    let transaction = database.begin_read().map_err(ReadError::database)?;
+    let transaction = begin_read(database)?;
     let table = match transaction.open_table(STATE) {
         Err(redb::TableError::TableDoesNotExist(_)) => return Err(ReadError::NoState),
         table => table.map_err(ReadError::database)?,
@@ -111,14 +122,21 @@ pub(super) fn read_state(database: &Database) -> Result<LogState, ReadError> {
     LogState::open(row.value()).map_err(ReadError::State)
 }
 
+/// The log as it is durable now, for reading, whatever is written meanwhile.
+pub(super) fn begin_read(database: &Database) -> Result<ReadTransaction, ReadError> {
+    database.begin_read().map_err(ReadError::database)
+}
+
 /// Hands on entries of a range, each checked, in ascending order.
 pub(super) fn read_entries(
-    database: &Database,
+    transaction: &ReadTransaction,
     range: impl RangeBounds<u64>,
     mut entry: impl FnMut(LogEntry) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
-    let transaction = database.begin_read().map_err(ReadError::database)?;
-    let table = transaction.open_table(ENTRIES).map_err(ReadError::database)?;
+    let table = match transaction.open_table(ENTRIES) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Err(ReadError::NoEntries),
+        table => table.map_err(ReadError::database)?,
+    };
     for row in table.range(range).map_err(ReadError::database)? {
         let (key, frame) = row.map_err(ReadError::database)?;
         let index = key.value();
@@ -136,7 +154,7 @@ pub(super) fn read_entries(
 pub(super) fn verify(database: &Database, state: &LogState) -> Result<(), ReadError> {
     let mut next = state.purged.map_or(0, |id| id.index + 1);
     let mut last = state.purged;
-    read_entries(database, .., |entry| {
+    read_entries(&begin_read(database)?, .., |entry| {
         if entry.id.index != next {
             return Err(ReadError::Missing { index: next });
         }

@@ -193,3 +193,8 @@ impl LogStore {
 fn gone() -> io::Error {
     io::Error::other("the writer of the log is gone")
 }
+
+/// The store was closed.
+fn closed() -> io::Error {
+    io::Error::other("the log is closed")
+}

@@ -138,9 +138,12 @@ impl Queue {
         }
     }
 
-    /// The log ends here.
+    /// The log ends here, unless it ends earlier.
     pub(super) fn truncate(&mut self, after: Option<LogIdOf<TypeConfig>>) {
         let from = after.map_or(0, |id| id.index + 1);
+        if self.last.is_none_or(|last| last.index < from) {
+            return;
+        }
         for kept in self.tail.split_off(&from).into_values() {
             self.tail_bytes -= kept.bytes;
         }

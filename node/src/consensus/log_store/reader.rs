@@ -15,7 +15,10 @@ use openraft::{
     alias::{EntryOf, VoteOf},
 };
 
-use super::{Shared, durable};
+use super::{
+    Shared,
+    durable::{self, ReadError},
+};
 use crate::consensus::{
     TypeConfig,
     convert::{from_log_id, to_entry},
@@ -54,37 +57,35 @@ impl LogReader {
     /// An entry is damaged or missing, or the store has failed.
     pub fn read(&self, from: u64, until: u64) -> io::Result<Vec<EntryOf<TypeConfig>>> {
         self.shared.check()?;
-        // The disk first would miss what moves from memory to disk in between; held together, the
-        // two answers are of one moment.
-        let queue = self.shared.queue();
-        let (in_memory_from, kept) = queue.entries(from, until);
-        let from = from.max(queue.purged.map_or(0, |id| id.index + 1));
-        if from >= in_memory_from {
-            return Ok(kept);
-        }
-        let guard = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
-        drop(queue);
-        let Some(database) = guard.as_ref() else {
-            return Err(io::Error::other("the log is closed"));
+        // INVARIANT: memory and disk are looked at under one lock, so no change can come between.
+        let (in_memory_from, kept, transaction, from, until) = {
+            let queue = self.shared.queue();
+            let from = from.max(queue.purged.map_or(0, |id| id.index + 1));
+            let until = until.min(queue.last.map_or(0, |id| id.index + 1));
+            let (in_memory_from, kept) = queue.entries(from, until);
+            if from >= in_memory_from {
+                return Ok(kept);
+            }
+            let guard = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(database) = guard.as_ref() else { return Err(super::closed()) };
+            (in_memory_from, kept, durable::begin_read(database), from, until)
         };
-        let mut entries = Vec::new();
-        catch_unwind(AssertUnwindSafe(|| {
-            durable::read_entries(database, from..in_memory_from, |record| {
-                entries.push(record);
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let mut entries = Vec::new();
+            durable::read_entries(&transaction?, from..in_memory_from, |record| {
+                let index = record.id.index;
+                entries.push(to_entry(&record).map_err(|_| ReadError::Membership { index })?);
                 Ok(())
-            })
-        }))
-        .map_err(|_| "the database panicked".to_owned())
-        .and_then(|read| read.map_err(|error| error.to_string()))
-        .and_then(|()| {
-            let read = entries.iter().map(to_entry).collect::<Result<Vec<_>, _>>();
-            read.map_err(|error| error.to_string())
-        })
-        .map(|mut read| {
-            read.extend(kept);
-            read
-        })
-        .map_err(|cause| self.shared.unreadable(cause))
+            })?;
+            entries.extend(kept);
+            without_gap(&entries, until)?;
+            Ok::<_, ReadError>(entries)
+        }));
+        match read {
+            Ok(Ok(entries)) => Ok(entries),
+            Ok(Err(error)) => Err(self.shared.unreadable(error.to_string())),
+            Err(_) => Err(self.shared.unreadable("the database panicked".to_owned())),
+        }
     }
 
     /// Returns once every entry below an index is durable here.
@@ -101,6 +102,22 @@ impl LogReader {
             }
             durable.changed().await.map_err(|_| super::gone())?;
         }
+    }
+}
+
+/// Whether entries follow one another up to before an index.
+fn without_gap(entries: &[EntryOf<TypeConfig>], until: u64) -> Result<(), ReadError> {
+    let mut after = until;
+    for entry in entries.iter().rev() {
+        if entry.log_id.index + 1 != after {
+            break;
+        }
+        after = entry.log_id.index;
+    }
+    // Nothing is missing if the first entry was reached.
+    match entries.first() {
+        Some(first) if first.log_id.index == after => Ok(()),
+        _ => Err(ReadError::Missing { index: after.saturating_sub(1) }),
     }
 }
 

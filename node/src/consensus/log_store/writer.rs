@@ -65,7 +65,13 @@ impl Shared {
                         queue.durable_next()
                     };
                     self.durable.send_replace(durable_next);
-                    changes.into_iter().for_each(|change| change.complete(Ok(())));
+                    for change in changes {
+                        let result = match &change {
+                            Change::Anchor { .. } => self.tell_anchor(),
+                            _ => Ok(()),
+                        };
+                        change.complete(result);
+                    }
                 }
                 Err(error) => {
                     // Also wakes readers that wait for entries to become durable.
@@ -78,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// Makes changes durable and tells the anchor; the index of the last entry.
+    /// Makes changes durable and tells the anchor of a vote; the index of the last entry.
     fn write(&self, changes: &[Change], committed: Option<LogId>) -> io::Result<Option<u64>> {
         let mut writer = self.writer();
         let next = durable::after(&writer.state, changes, committed);
@@ -95,12 +101,19 @@ impl Shared {
         if let Some(vote) = votes.last() {
             self.anchored(self.parts.anchor.vote(vote))?;
         }
-        let asked = changes.iter().any(|change| matches!(change, Change::Anchor { .. }));
-        if asked && writer.anchored != Some(writer.state.last) {
-            self.anchored(self.parts.anchor.flushed(writer.state.last))?;
-            writer.anchored = Some(writer.state.last);
-        }
         Ok(writer.state.last.map(|id| id.index))
+    }
+
+    /// Tells the anchor how far the log is durable. That it cannot is no fault: the anchor only
+    /// falls behind.
+    fn tell_anchor(&self) -> io::Result<()> {
+        let mut writer = self.writer();
+        let last = writer.state.last;
+        if writer.anchored != Some(last) {
+            self.parts.anchor.flushed(last)?;
+            writer.anchored = Some(last);
+        }
+        Ok(())
     }
 
     /// INVARIANT: the anchor is never ahead of the log. So it learns of a cut before the cut.
@@ -110,6 +123,8 @@ impl Shared {
             _ => None,
         });
         let Some(after) = lowest.min() else { return Ok(()) };
+        // A cut behind the end cuts nothing.
+        let after = after.min(writer.state.last);
         // Before the first word of this start the anchor may hold any entry of the log.
         if writer.anchored.is_none_or(|told| told > after) {
             self.anchored(self.parts.anchor.flushed(after))?;
@@ -137,7 +152,7 @@ impl Shared {
     fn commit(&self, changes: &[Change], next: &LogState) -> io::Result<()> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = guard.as_ref() else {
-            return Err(io::Error::other("the log is closed"));
+            return Err(super::closed());
         };
         let committed = catch_unwind(AssertUnwindSafe(|| {
             durable::commit(database, changes, next).map_err(|error| error.to_string())

@@ -1,0 +1,87 @@
+//! The ledger as the rest of the node reads it: the newest state that was applied, whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use exequatur_federation::ledger::{LogId, Membership, Revoke};
+use tokio::sync::watch;
+
+use crate::consensus::ledger_shim::Ledger;
+
+/// One state of the ledger, with what belongs to it.
+#[derive(Clone, Debug)]
+pub struct LedgerView {
+    /// The state.
+    pub ledger: Ledger,
+    /// The last entry that it contains.
+    pub applied: Option<LogId>,
+    /// The last membership that was applied.
+    pub membership: Membership,
+    /// The entry of that membership.
+    pub membership_at: Option<LogId>,
+    /// Revocations that may be in force although they are not applied here.
+    pub overlay: Overlay,
+}
+
+/// Revocations that this node had on its disk when it started, without knowing whether they are
+/// committed. They may have been, and been applied and answered here before; a node that cannot
+/// reach the others must not forget them. Each counts until its place in the log is applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay(Arc<[(u64, Revoke)]>);
+
+impl Overlay {
+    pub(super) fn new(revocations: Vec<(u64, Revoke)>) -> Self {
+        Self(revocations.into())
+    }
+
+    /// The revocations.
+    pub fn revocations(&self) -> impl Iterator<Item = &Revoke> {
+        self.0.iter().map(|(_, revoke)| revoke)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is left once an entry is applied.
+    pub(super) fn without(&self, applied: u64) -> Self {
+        if self.0.iter().all(|(index, _)| *index > applied) {
+            return self.clone();
+        }
+        Self(self.0.iter().filter(|(index, _)| *index > applied).copied().collect())
+    }
+}
+
+/// The newest state, for as many readers as there are. Clones read the same.
+#[derive(Clone, Debug)]
+pub struct SharedLedger {
+    view: Arc<ArcSwap<LedgerView>>,
+    applied: Arc<watch::Sender<Option<LogId>>>,
+}
+
+impl SharedLedger {
+    pub(super) fn new(view: LedgerView) -> Self {
+        let applied = Arc::new(watch::Sender::new(view.applied));
+        Self { view: Arc::new(ArcSwap::from_pointee(view)), applied }
+    }
+
+    pub(super) fn publish(&self, view: LedgerView) {
+        let applied = view.applied;
+        self.view.store(Arc::new(view));
+        self.applied.send_replace(applied);
+    }
+
+    /// The newest state.
+    #[must_use]
+    pub fn load(&self) -> Arc<LedgerView> {
+        self.view.load_full()
+    }
+
+    /// Tells of every new state, after it can be loaded.
+    #[must_use]
+    pub fn applied(&self) -> watch::Receiver<Option<LogId>> {
+        self.applied.subscribe()
+    }
+}
