@@ -14,7 +14,7 @@ mod reader;
 mod space;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod writer;
 
 use std::{

@@ -9,6 +9,8 @@ mod builder;
 mod demand;
 mod shared;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,

@@ -1,4 +1,4 @@
 //! Tests of the log on files and on a disk that fails in every way.
 
 mod conformance;
-mod fixture;
+pub(crate) mod fixture;
