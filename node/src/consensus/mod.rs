@@ -11,6 +11,7 @@ mod fault;
 mod ledger_shim;
 mod log_store;
 mod proposer;
+mod network;
 mod runtime;
 mod snapshots;
 mod state_machine;
@@ -23,6 +24,8 @@ pub use log_store::{
     AnchorSink, DirectoryFacts, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened,
 };
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
+pub use convert::{Decision, ENTRIES_MAX, Forwarded, PROPOSALS_MAX};
+pub use network::{Connection, ForwardError, Forwarder, Network};
 pub use runtime::SeededRuntime;
 pub use snapshots::Snapshots;
 pub use state_machine::{

@@ -35,6 +35,12 @@ pub enum DialError {
         /// Why.
         source: GreetError,
     },
+    /// A node that spoke with itself would vote twice.
+    #[error("node {node} is this node")]
+    Itself {
+        /// The node.
+        node: NodeId,
+    },
     /// It took too long.
     #[error("node {node} did not answer within {limit:?}")]
     Slow {
@@ -51,6 +57,9 @@ impl<C: PeerConnector> Dialer<C> {
     /// # Errors
     /// There is none.
     pub async fn dial(&self, node: NodeId) -> Result<C::Io, DialError> {
+        if self.greeter.standpoint.greeting(node).node == node {
+            return Err(DialError::Itself { node });
+        }
         let dial = async {
             let mut secured = self.connector.connect(node).await?;
             let greeted = self.greeter.initiate(&mut secured, node).await;

@@ -5,7 +5,6 @@ use openraft::{
     alias::LogIdOf,
     entry::RaftEntry as _,
     raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendError, StreamAppendResult},
-    vote::RaftVote as _,
 };
 
 use super::{

@@ -27,7 +27,7 @@ pub use forward::{Decision, Forwarded, PROPOSALS_MAX};
 pub(crate) use forward::{read_forwarded, read_proposals, wire_forwarded, wire_proposals};
 pub(crate) use log_id::{from_log_id, to_log_id};
 pub(crate) use membership::{BadMembership, from_membership, to_membership};
-pub(crate) use offer::{Offer, read_offer, wire_offer};
+pub(crate) use offer::{Offer, read_offer, read_receiver_vote, wire_offer, wire_receiver_vote};
 pub(crate) use transfer::{
     read_transfer, read_transfer_answer, wire_transfer, wire_transfer_answer,
 };

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use exequatur_federation::ledger::{Digest, EntryPayload, Fixed, LogEntry, TooMany};
 use openraft::alias::{LeaderIdOf, SnapshotMetaOf, StoredMembershipOf, VoteOf};
-use openraft::vote::RaftVote as _;
 
 use super::{
     WireError, from_log_id, from_membership, proto, to_log_id, to_membership,
@@ -66,6 +65,19 @@ pub(crate) fn read_offer(message: &proto::SnapshotOffer) -> Result<Offer, WireEr
     }
     let meta = SnapshotMetaOf::<TypeConfig> { last_log_id, last_membership };
     Ok(Offer { vote, digest, length: message.length, meta })
+}
+
+/// The vote that ends a transfer.
+pub(crate) fn wire_receiver_vote(vote: &VoteOf<TypeConfig>) -> Bytes {
+    wire_vote(vote)
+}
+
+/// The vote that ended a transfer.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn read_receiver_vote(frame: &[u8]) -> Result<VoteOf<TypeConfig>, WireError> {
+    read_vote("the receiver's vote", frame)
 }
 
 fn read_stored_membership(frame: &[u8]) -> Result<StoredMembershipOf<TypeConfig>, WireError> {

@@ -2,6 +2,7 @@
 #![expect(
     missing_docs,
     unreachable_pub,
+    unused_qualifications,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::wildcard_enum_match_arm,

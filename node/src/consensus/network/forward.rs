@@ -1,0 +1,87 @@
+//! Hands proposals to the leader.
+
+use std::{sync::Arc, time::Duration};
+
+use exequatur_federation::{ledger::Proposal, membership::NodeId};
+use tonic::Code;
+
+use super::lane::{CallError, Lanes, Purpose};
+use crate::{
+    consensus::convert::{Forwarded, read_forwarded, wire_proposals},
+    peer::transport::PeerConnector,
+};
+
+/// Hands proposals to other nodes.
+#[derive(Debug)]
+pub struct Forwarder<C> {
+    lanes: Arc<Lanes<C>>,
+}
+
+/// Why nothing is known of proposals that were handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardError {
+    /// They may or may not have been taken: the call broke or took too long. Whoever sends them
+    /// again must be ready for their having been applied.
+    #[error("node {node} did not say what became of the proposals: {reason}")]
+    Unknown {
+        /// The node.
+        node: NodeId,
+        /// What happened.
+        reason: String,
+    },
+    /// They were not taken, and will not be.
+    #[error("node {node} does not take the proposals: {reason}")]
+    Refused {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl<C> Clone for Forwarder<C> {
+    fn clone(&self) -> Self {
+        Self { lanes: Arc::clone(&self.lanes) }
+    }
+}
+
+impl<C: PeerConnector> Forwarder<C> {
+    pub(super) const fn new(lanes: Arc<Lanes<C>>) -> Self {
+        Self { lanes }
+    }
+
+    /// Hands `proposals`, at most [`PROPOSALS_MAX`](crate::consensus::PROPOSALS_MAX) of this node's
+    /// region, to the node that seems to lead, and waits at most `limit`.
+    ///
+    /// # Errors
+    /// It did not say what became of them.
+    pub async fn propose(
+        &self,
+        leader: NodeId,
+        proposals: &[Proposal],
+        limit: Duration,
+    ) -> Result<Forwarded, ForwardError> {
+        let message = wire_proposals(proposals);
+        let answer = self
+            .lanes
+            .lane(leader, Purpose::Forward)
+            .call(limit, async |mut client| client.propose(message).await)
+            .await
+            .and_then(|answer| Ok(read_forwarded(answer, proposals.len())?));
+        answer.map_err(|error| {
+            let (node, reason) = (leader, error.to_string());
+            let refused = matches!(
+                &error,
+                CallError::Refused(status) if matches!(
+                    status.code(),
+                    Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition
+                )
+            );
+            if refused {
+                ForwardError::Refused { node, reason }
+            } else {
+                ForwardError::Unknown { node, reason }
+            }
+        })
+    }
+}
