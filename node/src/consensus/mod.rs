@@ -10,23 +10,28 @@ mod disk;
 mod fault;
 mod ledger_shim;
 mod log_store;
-mod proposer;
 mod network;
+mod proposer;
 mod runtime;
+mod service;
 mod snapshots;
 mod state_machine;
 mod type_config;
 
 pub use admission::ComeAgain;
+pub use convert::{Decision, ENTRIES_MAX, Forwarded, PROPOSALS_MAX};
 pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
 pub use fault::{FaultSignal, StorageFault};
 pub use log_store::{
     AnchorSink, DirectoryFacts, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened,
 };
-pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
-pub use convert::{Decision, ENTRIES_MAX, Forwarded, PROPOSALS_MAX};
 pub use network::{Connection, ForwardError, Forwarder, Network};
+pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
+pub use service::{
+    Deadline, OlderThanLedger, Parts, PeerCalls, PeerService, SNAPSHOT_BYTES_MAX, SnapshotCheck,
+    TakesProposals,
+};
 pub use snapshots::Snapshots;
 pub use state_machine::{
     LedgerView, Overlay, SNAPSHOT_LOG_BYTES, SharedLedger, SnapshotBuilder, StartError,

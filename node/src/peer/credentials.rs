@@ -68,14 +68,14 @@ pub struct CredentialWatch {
 pub enum CredentialError {
     /// The node's own certificate and key are no pair that can be used.
     #[error("the certificate of this node")]
-    Pair(#[source] PairError),
+    Pair(#[source] Box<PairError>),
     /// An authority's file cannot be read.
     #[error("the authority of region `{region}`")]
     Authority {
         /// Of which region.
         region: RegionId,
         /// Why.
-        source: PairError,
+        source: Box<PairError>,
     },
     /// An authority's file holds no certificate that can sign others.
     #[error(
@@ -102,7 +102,7 @@ pub enum CredentialError {
         /// The name that is due.
         expected: String,
         /// Why.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
 }
 
@@ -122,12 +122,15 @@ struct Files {
 
 impl Files {
     async fn read(files: &CredentialFiles) -> Result<Self, CredentialError> {
-        let pair = Contents::read(&files.pair).await.map_err(CredentialError::Pair)?;
+        let pair = Contents::read(&files.pair)
+            .await
+            .map_err(|error| CredentialError::Pair(Box::new(error)))?;
         let mut authorities = BTreeMap::new();
         for (region, (_, path)) in &files.authorities {
-            let bytes = read_bounded(path)
-                .await
-                .map_err(|source| CredentialError::Authority { region: region.clone(), source })?;
+            let bytes = read_bounded(path).await.map_err(|source| CredentialError::Authority {
+                region: region.clone(),
+                source: Box::new(source),
+            })?;
             authorities.insert(region.clone(), bytes);
         }
         Ok(Self { pair, authorities })
@@ -147,7 +150,10 @@ impl Files {
         files: &CredentialFiles,
         now: exequatur_federation::time::UnixTime,
     ) -> Result<(Credentials, exequatur_federation::time::UnixTime), CredentialError> {
-        let pair = self.pair.pair(&files.pair, now).map_err(CredentialError::Pair)?;
+        let pair = self
+            .pair
+            .pair(&files.pair, now)
+            .map_err(|error| CredentialError::Pair(Box::new(error)))?;
         let mut authorities = BTreeMap::new();
         for (region, (number, path)) in &files.authorities {
             let bytes = self.authorities.get(region).map(Vec::as_slice).unwrap_or_default();
@@ -190,11 +196,11 @@ impl Credentials {
     ) -> Result<(), CredentialError> {
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now.seconds()));
         let expected = files.own.uri(&files.federation);
-        let refused = |source| CredentialError::Own {
+        let refused = |source: rustls::Error| CredentialError::Own {
             node: files.own.node,
             path: files.pair.certificates.clone(),
             expected: expected.clone(),
-            source,
+            source: Box::new(source),
         };
         let none = || rustls::Error::NoCertificatesPresented;
         let (leaf, intermediates) =
@@ -246,7 +252,11 @@ impl CredentialWatch {
         }
         let parsed = contents.parse(&self.files, self.clock.now());
         // What is only early will be good later; everything else stays bad until it changes.
-        if !matches!(parsed, Err(CredentialError::Pair(PairError::OutOfDate { .. }))) {
+        let early = matches!(
+            &parsed,
+            Err(CredentialError::Pair(error)) if matches!(**error, PairError::OutOfDate { .. })
+        );
+        if !early {
             self.seen = digest;
         }
         let (credentials, not_after) = parsed?;

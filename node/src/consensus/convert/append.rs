@@ -107,28 +107,28 @@ pub(crate) fn read_append_result(
 
 /// The answer to a single append, as the answer to one of a stream.
 pub(crate) fn to_stream_result(
-    answer: AppendEntriesResponse<TypeConfig>,
+    answer: &AppendEntriesResponse<TypeConfig>,
     previous: Option<LogIdOf<TypeConfig>>,
     last: Option<LogIdOf<TypeConfig>>,
 ) -> Option<StreamAppendResult<TypeConfig>> {
     Some(match answer {
         AppendEntriesResponse::Success => Ok(last),
-        AppendEntriesResponse::PartialSuccess(accepted) => Ok(accepted),
+        AppendEntriesResponse::PartialSuccess(accepted) => Ok(*accepted),
         // Nothing conflicts with the beginning of a log, so there always is a previous entry.
         AppendEntriesResponse::Conflict => Err(StreamAppendError::Conflict(previous?)),
-        AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote)),
+        AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(*vote)),
     })
 }
 
 /// The answer to one append of a stream, as the answer to a single one.
 pub(crate) fn to_single_answer(
-    result: StreamAppendResult<TypeConfig>,
+    result: &StreamAppendResult<TypeConfig>,
     last: Option<&LogIdOf<TypeConfig>>,
 ) -> AppendEntriesResponse<TypeConfig> {
     match result {
         Ok(accepted) if accepted.as_ref() == last => AppendEntriesResponse::Success,
-        Ok(accepted) => AppendEntriesResponse::PartialSuccess(accepted),
+        Ok(accepted) => AppendEntriesResponse::PartialSuccess(*accepted),
         Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
-        Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
+        Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(*vote),
     }
 }

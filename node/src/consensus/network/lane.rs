@@ -52,8 +52,10 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) struct Lanes<C> {
     dialer: Arc<Dialer<C>>,
-    lanes: Mutex<BTreeMap<(NodeId, Purpose), Arc<Lane<C>>>>,
+    lanes: Mutex<ByPurpose<C>>,
 }
+
+type ByPurpose<C> = BTreeMap<(NodeId, Purpose), Arc<Lane<C>>>;
 
 /// One lane.
 #[derive(Debug)]

@@ -155,7 +155,7 @@ impl<C: PeerConnector> RaftNetworkV2<TypeConfig> for Connection<C> {
             .map_err(failed)?;
         let result = read_append_result(answer).map_err(|error| failed(error.into()))?;
         self.acknowledged(&result, request.leader_commit.map(|id| id.index));
-        Ok(to_single_answer(result, last_of(&request).as_ref()))
+        Ok(to_single_answer(&result, last_of(&request).as_ref()))
     }
 
     fn stream_append<'s, S>(
