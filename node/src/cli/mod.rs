@@ -5,6 +5,7 @@
 
 mod audit;
 mod client;
+mod cluster;
 mod config;
 mod demo;
 mod explain;
@@ -60,6 +61,9 @@ enum Command {
     /// Make credentials for clients.
     #[command(subcommand)]
     Client(client::Client),
+    /// Look at the federation, and change its members.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Write the completions of a shell to standard output.
     Completions(manual::Completions),
     /// Check the files, print their schema, explain their keys.
@@ -151,6 +155,7 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let result = match cli.command {
         Command::Audit(command) => command.run(&mut output),
         Command::Client(command) => command.run(&mut output),
+        Command::Cluster(command) => command.run(&mut output),
         Command::Completions(command) => command.run(&mut output),
         Command::Config(command) => command.run(&mut output),
         Command::Demo(command) => command.run(&mut output),

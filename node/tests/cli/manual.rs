@@ -9,6 +9,7 @@ fn help_shows_exit_codes_and_examples() {
     for command in [
         "audit",
         "client",
+        "cluster",
         "completions",
         "config",
         "explain",

@@ -1,0 +1,87 @@
+//! What became of a request: the text and the exit code for it.
+
+use std::io;
+
+use exequatur_federation::membership::NodeId;
+use serde::Serialize;
+
+use super::super::{CliError, Exit, Output};
+use crate::admin::{CallError, Cause, ConnectError, Done, RequestId};
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    /// Whether the node had done this request before.
+    repeated: bool,
+}
+
+/// Tells that a change is made.
+pub(super) fn done(
+    output: &mut Output<'_>,
+    action: &'static str,
+    node: Option<NodeId>,
+    (done, text): (Done, &str),
+) -> io::Result<()> {
+    let node = node.map(|node| node.to_string());
+    let changed = Changed { action, node: node.as_deref(), repeated: done.repeated };
+    output.result(&changed, |out| {
+        writeln!(out, "{text}")?;
+        if done.repeated {
+            writeln!(out, "(this request had been carried out before)")?;
+        }
+        Ok(())
+    })
+}
+
+/// There is no connection.
+pub(super) fn unconnected(error: &ConnectError) -> CliError {
+    match error {
+        ConnectError::Address { .. } | ConnectError::File { .. } | ConnectError::Tls(_) => {
+            CliError::local(error)
+        }
+        ConnectError::NotRunning { .. }
+        | ConnectError::OtherUser { .. }
+        | ConnectError::Socket { .. }
+        | ConnectError::Unreachable { .. }
+        | ConnectError::Slow { .. }
+        | ConnectError::Protocol(_) => CliError::remote(error),
+    }
+}
+
+/// The node did not do it, or it is unknown whether it did.
+pub(super) fn unmet(error: &CallError, id: Option<RequestId>) -> CliError {
+    let (exit, unknown) = match error {
+        CallError::Unmet { cause, .. } => (exit(*cause), *cause == Cause::Deadline),
+        CallError::Broken { .. } => (Exit::Remote, true),
+        CallError::NotUnderstood { .. } => (Exit::Remote, true),
+    };
+    match id {
+        Some(id) if unknown => {
+            CliError::new(exit, format_args!("{error}\nto send it again: --request-id {id}"))
+        }
+        Some(_) | None => CliError::new(exit, error),
+    }
+}
+
+const fn exit(cause: Cause) -> Exit {
+    match cause {
+        Cause::Malformed | Cause::RequestIdReused => Exit::Local,
+        Cause::AuditUnavailable
+        | Cause::Deadline
+        | Cause::InProgress
+        | Cause::Local
+        | Cause::NoQuorum
+        | Cause::NotLeader
+        | Cause::Overloaded
+        | Cause::RateLimited => Exit::Remote,
+        Cause::LaggingLearner
+        | Cause::NoRole
+        | Cause::NotPermitted
+        | Cause::Refused
+        | Cause::Unknown
+        | Cause::VoterRules => Exit::Refused,
+        Cause::Pending => Exit::Degraded,
+    }
+}
