@@ -100,8 +100,9 @@ impl AdminListener {
         let bound = match endpoint {
             AdminEndpoint::Unix(path) => Bound::Unix(OperatorSocket::bind(&path, entropy)?),
             AdminEndpoint::Tcp { address, certificate, client_ca } => {
-                let certificate =
-                    CertificateWatch::open(certificate, clock, Arc::clone(metrics)).await?;
+                let not_after = metrics.admin_certificate_not_after_seconds.clone();
+                let measured = (Arc::clone(metrics), not_after);
+                let certificate = CertificateWatch::measured(certificate, clock, measured).await?;
                 let clients = ClientsWatch::open(client_ca, Arc::clone(metrics)).await?;
                 let tls = mutual(&certificate, &clients)?;
                 let listener = TcpListener::bind(address)

@@ -26,7 +26,6 @@ use crate::net::listener::{Origin, Remote};
 use crate::net::protocol::builder;
 use crate::net::target::names_one_addressee;
 use crate::net::tls::{ALPN_HTTP2, Tls};
-use crate::telemetry::address::TruncatedAddress;
 use crate::telemetry::metrics::ConnectionMeters;
 
 /// How long a connection that is asked to close while idle may take for its farewell.
@@ -128,13 +127,7 @@ impl<S> Answers for S where
 
 fn handshake_failed(meters: &ConnectionMeters, origin: Origin, error: &dyn std::error::Error) {
     meters.handshake_failures.inc();
-    match origin {
-        Origin::Network(address) => {
-            let network = TruncatedAddress::of(address.ip());
-            tracing::debug!(%network, %error, "TLS handshake failed");
-        }
-        Origin::Local { uid } => tracing::debug!(uid, %error, "TLS handshake failed"),
-    }
+    tracing::debug!(network = %origin, %error, "TLS handshake failed");
 }
 
 async fn serve_http<Io, S>(

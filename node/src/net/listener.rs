@@ -1,5 +1,6 @@
 //! The transport seam: where connections come from, and who is at their other end.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::telemetry::address::TruncatedAddress;
 
 /// A source of connections: the machine's TCP, or the simulator's.
 pub trait Listener: Send {
@@ -44,6 +47,16 @@ pub enum Origin {
     },
 }
 
+impl fmt::Display for Origin {
+    /// For logs: an address only as far as it names a network.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(address) => TruncatedAddress::of(address.ip()).fmt(f),
+            Self::Local { uid } => write!(f, "user {uid}"),
+        }
+    }
+}
+
 /// The other end of a connection, in the extensions of each of its requests.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -74,6 +87,13 @@ pub struct PlainRefused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_shown_without_the_host() {
+        let network = Origin::Network("192.0.2.77:443".parse().unwrap());
+        assert_eq!(network.to_string(), "192.0.2.0/24");
+        assert_eq!(Origin::Local { uid: 7 }.to_string(), "user 7");
+    }
 
     #[test]
     fn plain_http_is_for_loopback_only() {

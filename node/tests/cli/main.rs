@@ -10,6 +10,7 @@
 
 mod audit;
 mod catalogue;
+mod cluster;
 mod config;
 mod init_region;
 mod key_store;

@@ -198,6 +198,25 @@ async fn what_nobody_waits_for_any_more_is_not_begun() {
 }
 
 #[tokio::test]
+async fn an_action_that_does_not_end_in_time_is_unknown_and_recorded_so() {
+    let lab = Lab::local().await;
+    lab.cluster.close_gate();
+    let mut client = lab.on_socket().await;
+    let late = async {
+        until(async || !lab.cluster.asked().is_empty()).await;
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(31)).await;
+        tokio::time::resume();
+    };
+    let (outcome, ()) = tokio::join!(client.remove(id(), node(3), false), late);
+    let (cause, message) = unmet(outcome);
+    assert_eq!(cause, Cause::Deadline);
+    assert!(message.contains("within 30 s, and whether it takes effect is unknown"), "{message}");
+    let records = lab.records().await;
+    assert_eq!((records.len(), &records[1]["outcome"]), (2, &json!("deadline")));
+}
+
+#[tokio::test]
 async fn a_service_that_is_told_to_stop_finishes_what_is_under_way() {
     let mut lab = Lab::local().await;
     lab.cluster.close_gate();

@@ -5,10 +5,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
-use tokio::{net::UnixStream, task::JoinSet};
+use tokio::{io::AsyncReadExt as _, net::UnixStream, task::JoinSet};
 
 use super::{
-    super::wire,
+    super::{AdminClient, Target, wire},
     cluster::ticket,
     lab::{Lab, id},
 };
@@ -181,6 +181,31 @@ async fn what_a_browser_can_send_is_refused() {
     old.headers_mut().insert("host", "node".parse().unwrap());
     assert_eq!(sender.send_request(old).await.unwrap().status().as_u16(), 505);
     assert!(lab.cluster.asked().is_empty());
+}
+
+#[tokio::test]
+async fn connections_have_a_limit() {
+    let lab = Lab::local().await;
+    let mut open = Vec::new();
+    // More than fit, and some of them are closed at once.
+    for _ in 0..80 {
+        open.push(UnixStream::connect(lab.path("admin.sock")).await.unwrap());
+    }
+    let mut closed = 0;
+    for stream in open.iter_mut().rev().take(16) {
+        closed += usize::from(stream.read_u8().await.is_err());
+    }
+    assert_eq!(closed, 16);
+    open.truncate(10);
+    loop {
+        // Room comes as soon as the service has noticed.
+        let target = Target::Unix(lab.path("admin.sock"));
+        if let Ok(mut client) = AdminClient::connect(&target).await
+            && client.status().await.is_ok()
+        {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::Digest;
 use exequatur_federation::time::UnixTime;
+use prometheus_client::metrics::gauge::Gauge;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -32,6 +33,7 @@ pub struct CertificateWatch {
     files: PairFiles,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    not_after: Gauge,
     current: Arc<CurrentCertificate>,
     seen: Digest,
 }
@@ -58,11 +60,24 @@ impl CertificateWatch {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, PairError> {
+        let not_after = metrics.certificate_not_after_seconds.clone();
+        Self::measured(files, clock, (metrics, not_after)).await
+    }
+
+    /// As [`open`](Self::open), for a certificate whose end of validity has a metric of its own.
+    ///
+    /// # Errors
+    /// There is no pair that can be served.
+    pub async fn measured(
+        files: PairFiles,
+        clock: Arc<dyn Clock>,
+        (metrics, not_after): (Arc<Metrics>, Gauge),
+    ) -> Result<Self, PairError> {
         let contents = Contents::read(&files).await?;
         let pair = contents.pair(&files, clock.now())?;
-        metrics.certificate_not_after_seconds.set(gauge(pair.not_after));
+        not_after.set(gauge(pair.not_after));
         let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(pair.key)));
-        Ok(Self { files, clock, metrics, current, seen: contents.digest() })
+        Ok(Self { files, clock, metrics, not_after, current, seen: contents.digest() })
     }
 
     /// What handshakes use; it follows later reloads.
@@ -88,7 +103,7 @@ impl CertificateWatch {
         }
         let Pair { key, not_after } = pair?;
         self.current.0.store(Arc::new(key));
-        self.metrics.certificate_not_after_seconds.set(gauge(not_after));
+        self.not_after.set(gauge(not_after));
         Ok(Reload::Replaced { not_after })
     }
 

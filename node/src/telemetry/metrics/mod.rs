@@ -53,6 +53,8 @@ pub struct Metrics {
     pub certificate_not_after_seconds: Gauge,
     /// Until when the certificate towards other nodes is valid, in seconds since the epoch.
     pub peer_certificate_not_after_seconds: Gauge,
+    /// Until when the certificate towards operators is valid, in seconds since the epoch.
+    pub admin_certificate_not_after_seconds: Gauge,
     /// Certificate pairs that were found on disk and not taken.
     pub certificate_reload_failures: Counter,
 }
@@ -115,6 +117,11 @@ impl Metrics {
                 r,
                 "peer_certificate_not_after_seconds",
                 "Until when the certificate towards other nodes is valid, seconds since the epoch",
+            ),
+            admin_certificate_not_after_seconds: add(
+                r,
+                "admin_certificate_not_after_seconds",
+                "Until when the certificate towards operators is valid, seconds since the epoch",
             ),
             certificate_reload_failures: add(
                 r,
