@@ -8,33 +8,45 @@ pub mod control;
 mod convert;
 mod disk;
 mod fault;
-mod ledger_shim;
+mod handle;
+mod leader;
 mod log_store;
+mod members;
 mod network;
 mod proposer;
 mod runtime;
 mod service;
+mod signing;
 mod snapshots;
+mod start;
 mod state_machine;
+mod status;
 mod type_config;
+mod upkeep;
 
 pub use admission::ComeAgain;
-pub use convert::{Decision, ENTRIES_MAX, Forwarded, PROPOSALS_MAX};
+pub use convert::{ENTRIES_MAX, Forwarded, LeaderAction};
 pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
 pub use fault::{FaultSignal, StorageFault};
+pub use handle::{Consensus, FederationMap};
 pub use log_store::{
     AnchorSink, DirectoryFacts, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened,
 };
+pub use members::VoterChange;
 pub use network::{Connection, ForwardError, Forwarder, Network};
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
 pub use service::{
-    Deadline, OlderThanLedger, Parts, PeerCalls, PeerService, SNAPSHOT_BYTES_MAX, SnapshotCheck,
-    TakesProposals,
+    Deadline, Leads, OlderThanLedger, Parts, PeerCalls, PeerService, SNAPSHOT_BYTES_MAX,
+    SnapshotCheck,
 };
 pub use snapshots::Snapshots;
+pub use start::{ConsensusParts, Running, StartRaftError, start};
 pub use state_machine::{
     LedgerView, Overlay, SNAPSHOT_LOG_BYTES, SharedLedger, SnapshotBuilder, StartError,
     StateMachine, StateMachineParts,
 };
 pub use type_config::{Outcomes, RaftId, RaftMember, TypeConfig};
+
+/// openraft with this node's state machine.
+type Raft = openraft::Raft<TypeConfig, StateMachine>;

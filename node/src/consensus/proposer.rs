@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::admission::ComeAgain;
+use crate::hsm::SignError;
 
 /// Calls that may wait: beyond it callers are told to come again at once.
 const CALLS_WAITING_MAX: usize = 4_096;
@@ -81,6 +82,9 @@ pub enum ProposeError {
     /// One proposal is larger than an entry, or one call holds too many.
     #[error("the proposal is too large")]
     TooLarge,
+    /// The region's identity key does not sign.
+    #[error("the region's identity key does not sign: {0}")]
+    Signing(#[from] SignError),
     /// Consensus has stopped on this node.
     #[error("consensus has stopped on this node")]
     Stopped,

@@ -10,13 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use exequatur_federation::ledger::{Digest, LogId};
+use exequatur_federation::ledger::{Digest, Ledger, LogId, SnapshotHead};
 use tokio::sync::{oneshot, watch};
 
-use super::{
-    disk::{DiskExecutor, SnapshotDisk},
-    ledger_shim::{Ledger, SnapshotHead},
-};
+use super::disk::{DiskExecutor, SnapshotDisk};
 
 /// How a snapshot's name ends.
 const SUFFIX: &str = ".snapshot";

@@ -6,6 +6,7 @@
 
 mod append;
 mod ballot;
+mod control;
 mod entry;
 mod forward;
 mod log_id;
@@ -22,8 +23,10 @@ pub(crate) use append::{
     wire_append_result,
 };
 pub(crate) use ballot::{read_ballot, read_ballot_answer, wire_ballot, wire_ballot_answer};
+pub use control::LeaderAction;
+pub(crate) use control::{read_action, read_done, wire_action, wire_done};
 pub(crate) use entry::{from_entry, to_entry};
-pub use forward::{Decision, Forwarded, PROPOSALS_MAX};
+pub use forward::Forwarded;
 pub(crate) use forward::{read_forwarded, read_proposals, wire_forwarded, wire_proposals};
 pub(crate) use log_id::{from_log_id, to_log_id};
 pub(crate) use membership::{BadMembership, from_membership, to_membership};

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use exequatur_federation::{ledger::Proposal, membership::NodeId};
+use exequatur_federation::{ledger::Batch, membership::NodeId};
 use tonic::Code;
 
 use super::lane::{CallError, Lanes, Purpose};
 use crate::{
-    consensus::convert::{Forwarded, read_forwarded, wire_proposals},
+    consensus::{
+        control::ControlError,
+        convert::{
+            Forwarded, LeaderAction, read_done, read_forwarded, wire_action, wire_proposals,
+        },
+    },
     peer::transport::PeerConnector,
 };
 
@@ -50,24 +55,24 @@ impl<C: PeerConnector> Forwarder<C> {
         Self { lanes }
     }
 
-    /// Hands `proposals`, at most [`PROPOSALS_MAX`](crate::consensus::PROPOSALS_MAX) of this node's
-    /// region, to the node that seems to lead, and waits at most `limit`.
+    /// Hands a batch of this node's proposals to the node that seems to lead, and waits at most
+    /// `limit`.
     ///
     /// # Errors
     /// It did not say what became of them.
     pub async fn propose(
         &self,
         leader: NodeId,
-        proposals: &[Proposal],
+        batch: &Batch,
         limit: Duration,
     ) -> Result<Forwarded, ForwardError> {
-        let message = wire_proposals(proposals);
+        let message = wire_proposals(batch);
         let answer = self
             .lanes
             .lane(leader, Purpose::Forward)
             .call(limit, async |mut client| client.propose(message).await)
             .await
-            .and_then(|answer| Ok(read_forwarded(answer, proposals.len())?));
+            .and_then(|answer| Ok(read_forwarded(answer, batch.len() as usize)?));
         answer.map_err(|error| {
             let (node, reason) = (leader, error.to_string());
             let refused = matches!(
@@ -82,6 +87,29 @@ impl<C: PeerConnector> Forwarder<C> {
             } else {
                 ForwardError::Unknown { node, reason }
             }
+        })
+    }
+
+    /// Asks the node that seems to lead for what only a leader can do, and waits at most `limit`.
+    ///
+    /// # Errors
+    /// See [`ControlError`]; a leader that does not answer is no quorum.
+    pub async fn control(
+        &self,
+        leader: NodeId,
+        action: &LeaderAction,
+        limit: Duration,
+    ) -> Result<(), ControlError> {
+        let message = wire_action(action);
+        let answer = self
+            .lanes
+            .lane(leader, Purpose::Forward)
+            .call(limit, async |mut client| client.control(message).await)
+            .await
+            .and_then(|answer| Ok(read_done(answer)?));
+        answer.unwrap_or_else(|error| {
+            tracing::warn!(%leader, %error, "the leader did not answer an operator's request");
+            Err(ControlError::NoQuorum)
         })
     }
 }

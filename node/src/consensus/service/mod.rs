@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use exequatur_federation::{
-    ledger::Proposal,
+    ledger::Batch,
     membership::{Certified, NodeId},
 };
 use openraft::{
@@ -33,12 +33,13 @@ pub use snapshot::SNAPSHOT_BYTES_MAX;
 
 use super::{
     TypeConfig,
+    control::ControlError,
     convert::last_of,
     convert::{
-        Forwarded, WireError,
+        Forwarded, LeaderAction, WireError,
         proto::{self, peer_server::PeerServer},
-        read_append, read_ballot, read_proposals, read_transfer, to_stream_result,
-        wire_append_result, wire_ballot_answer, wire_forwarded, wire_transfer_answer,
+        read_action, read_append, read_ballot, read_proposals, read_transfer, to_stream_result,
+        wire_append_result, wire_ballot_answer, wire_done, wire_forwarded, wire_transfer_answer,
     },
 };
 use crate::peer::{Standpoint, limits::MESSAGE_BYTES_MAX};
@@ -47,14 +48,17 @@ use crate::peer::{Standpoint, limits::MESSAGE_BYTES_MAX};
 /// waits for a commit, which a failover may delay; everything else is much quicker.
 const CALL: Duration = Duration::from_secs(30);
 
-/// Takes proposals of other nodes, if this node leads.
-pub trait TakesProposals: Send + Sync + 'static {
+/// Does what only a leader can, for other nodes.
+pub trait Leads: Send + Sync + 'static {
     /// What became of the proposals, all of which are of the region of `from`.
-    fn take(
+    fn take(&self, from: Certified, batch: Batch) -> impl Future<Output = Forwarded> + Send;
+
+    /// Carries out an action that an operator of another node asks for.
+    fn act(
         &self,
         from: Certified,
-        proposals: Vec<Proposal>,
-    ) -> impl Future<Output = Forwarded> + Send;
+        action: LeaderAction,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
 }
 
 /// Whether bytes are the snapshot that they were offered as, found before consensus installs them:
@@ -83,8 +87,8 @@ where
     pub raft: Raft<TypeConfig, SM>,
     /// What this node knows of others.
     pub standpoint: Arc<dyn Standpoint>,
-    /// Who takes proposals.
-    pub proposals: Arc<P>,
+    /// Who leads, if this node does.
+    pub leader: Arc<P>,
     /// What looks at a snapshot before it is installed.
     pub check_snapshot: Arc<SnapshotCheck>,
     /// Told when this node must stop because it is older than the ledger.
@@ -98,7 +102,7 @@ where
 {
     raft: Raft<TypeConfig, SM>,
     gate: Gate,
-    proposals: Arc<P>,
+    leader: Arc<P>,
     incoming: Arc<Incoming>,
     older: watch::Sender<Option<OlderThanLedger>>,
 }
@@ -109,14 +113,14 @@ pub type PeerCalls<SM, P> = Deadline<PeerServer<PeerService<SM, P>>>;
 impl<SM, P> PeerService<SM, P>
 where
     SM: RaftStateMachine<TypeConfig, SnapshotData = Bytes>,
-    P: TakesProposals,
+    P: Leads,
 {
     /// The service, with its limits around it. Nothing is compressed and nothing describes itself.
     pub fn calls(parts: Parts<SM, P>) -> PeerCalls<SM, P> {
         let service = Self {
             raft: parts.raft,
             gate: Gate::new(parts.standpoint),
-            proposals: parts.proposals,
+            leader: parts.leader,
             incoming: Arc::new(Incoming::new(parts.check_snapshot)),
             older: parts.older,
         };
@@ -163,7 +167,7 @@ fn stopped(error: &(impl std::error::Error + ?Sized)) -> Status {
 impl<SM, P> proto::peer_server::Peer for PeerService<SM, P>
 where
     SM: RaftStateMachine<TypeConfig, SnapshotData = Bytes>,
-    P: TakesProposals,
+    P: Leads,
 {
     type AppendStreamStream = append::Answers;
     type InstallSnapshotStream = snapshot::Progresses;
@@ -256,15 +260,25 @@ where
         request: Request<proto::ProposeRequest>,
     ) -> Result<Response<proto::ProposeResponse>, Status> {
         let from = self.gate.member(&request)?;
-        let proposals = read_proposals(request.get_ref()).map_err(|error| refuse(&error))?;
-        if let Some(foreign) = proposals.iter().find(|p| p.header.region != from.region) {
+        let batch = read_proposals(request.get_ref()).map_err(|error| refuse(&error))?;
+        if let Some(foreign) = batch.proposals().find(|p| p.header.region != from.region) {
             return Err(Status::permission_denied(format!(
                 "node {} of region {} hands over a proposal of region {}",
                 from.node, from.region, foreign.header.region
             )));
         }
-        let forwarded = self.proposals.take(from, proposals).await;
+        let forwarded = self.leader.take(from, batch).await;
         Ok(Response::new(wire_forwarded(&forwarded)))
+    }
+
+    async fn control(
+        &self,
+        request: Request<proto::ControlRequest>,
+    ) -> Result<Response<proto::ControlResponse>, Status> {
+        let from = self.gate.member(&request)?;
+        let action = read_action(request.get_ref()).map_err(|error| refuse(&error))?;
+        let done = self.leader.act(from, action).await;
+        Ok(Response::new(wire_done(&done)))
     }
 }
 

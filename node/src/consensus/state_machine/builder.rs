@@ -3,13 +3,13 @@
 use std::io;
 
 use bytes::Bytes;
+use exequatur_federation::ledger::{Ledger, SnapshotHead};
 use openraft::{alias::SnapshotOf, storage::RaftSnapshotBuilder};
 
 use super::{Demand, StateMachine};
 use crate::consensus::{
     TypeConfig,
     fault::{FaultSignal, StorageFault},
-    ledger_shim::{Ledger, SnapshotHead},
     snapshots::Snapshots,
 };
 

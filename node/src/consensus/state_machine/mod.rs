@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use exequatur_federation::ledger::{Batch, Digest, LogId, Membership};
+use exequatur_federation::ledger::{Batch, Digest, Ledger, LogId, Membership, SnapshotHead};
 use futures_util::{Stream, TryStreamExt as _};
 use openraft::{
     OptionalSend,
@@ -37,7 +37,6 @@ use super::{
     Outcomes, TypeConfig,
     convert::{from_log_id, from_membership, to_log_id, to_membership},
     fault::{FaultSignal, StorageFault},
-    ledger_shim::{Ledger, SnapshotHead},
     log_store::{DiskSpace, LogReader},
     snapshots::Snapshots,
 };

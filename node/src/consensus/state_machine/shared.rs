@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use exequatur_federation::ledger::{LogId, Membership, Revoke};
+use exequatur_federation::ledger::{Ledger, LogId, Membership, Revoke};
 use tokio::sync::watch;
-
-use crate::consensus::ledger_shim::Ledger;
 
 /// One state of the ledger, with what belongs to it.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use exequatur_federation::ledger::{Command, LogId, Revoke};
+use exequatur_federation::ledger::{Command, Ledger, LogId, Revoke, SnapshotHead};
 use openraft::alias::{EntryOf, EntryPayloadOf};
 
 use super::{
@@ -11,7 +11,6 @@ use super::{
 use crate::consensus::{
     TypeConfig,
     fault::StorageFault,
-    ledger_shim::{Ledger, SnapshotHead},
     snapshots::{Found, Valid},
 };
 

@@ -1,0 +1,102 @@
+//! What a node knows of the federation, for operators.
+
+use std::collections::BTreeSet;
+
+use exequatur_federation::{
+    ledger::Ledger,
+    membership::{NodeId, voters},
+    region::RegionNumber,
+};
+use openraft::{
+    ServerState,
+    async_runtime::{Instant, WatchReceiver},
+    metrics::RaftMetrics,
+};
+
+use super::{
+    Consensus, RaftId, RaftMember, TypeConfig,
+    control::{ClusterStatus, NodeState, NodeStatus},
+};
+
+impl Consensus {
+    /// What this node knows now; asks nobody.
+    #[must_use]
+    pub fn status(&self) -> ClusterStatus {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let ledger = self.ledger();
+        let voters: BTreeSet<NodeId> =
+            metrics.membership_config.voter_ids().map(|RaftId(node)| node).collect();
+        let regions = voters.iter().filter_map(|node| ledger.member(*node).map(|m| m.region));
+        let faults = voters::faults(regions);
+        let id = ledger.id();
+        let mut warnings: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        if metrics.membership_config.get_joint_config().len() > 1 {
+            warnings.push("a change of the voters is under way".to_owned());
+        }
+        if self.is_draining() {
+            warnings.push("this node is drained: restart it to take part again".to_owned());
+        }
+        ClusterStatus {
+            cluster: id.map(|id| id.cluster.to_string()).unwrap_or_default(),
+            epoch: id.map_or(0, |id| id.epoch),
+            node: self.own.node,
+            region: self.region_name(self.own.region),
+            state: state(metrics.state),
+            term: metrics.current_term,
+            leader: metrics.current_leader.map(|RaftId(node)| node),
+            level: ledger.level(),
+            last_log_index: metrics.last_log_index,
+            committed_index: metrics.local_committed.map(|id| id.index),
+            applied_index: metrics.last_applied.map(|id| id.index),
+            snapshot_index: metrics.snapshot.map(|id| id.index),
+            purged_index: metrics.purged.map(|id| id.index),
+            replicated_time: ledger.time(),
+            state_digest: ledger.digest(),
+            law: ledger.law().digest,
+            nodes: self.nodes(&metrics, &ledger, &voters),
+            survives_any_region: faults.is_empty(),
+            warnings,
+        }
+    }
+
+    fn nodes(
+        &self,
+        metrics: &RaftMetrics<TypeConfig>,
+        ledger: &Ledger,
+        voters: &BTreeSet<NodeId>,
+    ) -> Vec<NodeStatus> {
+        let member = |(id, member): (&RaftId, &RaftMember)| {
+            let node = id.0;
+            let row = ledger.member(node);
+            let matched = metrics.replication.as_ref().and_then(|all| all.get(id));
+            let seen = metrics.heartbeat.as_ref().and_then(|all| all.get(id)).copied().flatten();
+            NodeStatus {
+                node,
+                region: self.region_name(member.0.region),
+                voter: voters.contains(&node),
+                address: self.map.addresses.get(&node).cloned(),
+                matched_index: matched.and_then(Option::as_ref).map(|id| id.index),
+                last_seen_ms: seen.map(|at| {
+                    u64::try_from(at.into_inner().elapsed().as_millis()).unwrap_or(u64::MAX)
+                }),
+                build: row.map(|row| row.build),
+                levels: row.map(|row| row.levels),
+            }
+        };
+        metrics.membership_config.nodes().map(member).collect()
+    }
+
+    fn region_name(&self, region: RegionNumber) -> String {
+        self.map.regions.get(&region).cloned().unwrap_or_else(|| region.to_string())
+    }
+}
+
+fn state(state: ServerState) -> NodeState {
+    match state {
+        ServerState::Leader => NodeState::Leader,
+        ServerState::Follower => NodeState::Follower,
+        ServerState::Candidate => NodeState::Candidate,
+        ServerState::Learner => NodeState::Learner,
+        ServerState::Shutdown => NodeState::Shutdown,
+    }
+}
