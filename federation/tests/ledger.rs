@@ -11,10 +11,12 @@ mod ledger {
     mod checkpoints;
     mod config;
     mod genesis;
+    mod golden;
 
     mod keys;
     mod members;
 
+    mod properties;
     mod regions;
     mod revocations;
     mod snapshot;

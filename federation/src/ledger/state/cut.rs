@@ -186,7 +186,8 @@ impl<'de> Deserialize<'de> for Indexes {
                     let index = last.checked_add(delta).filter(|index| *index < LIST_SIZE);
                     let index =
                         index.ok_or_else(|| A::Error::custom("an index beyond the list"))?;
-                    if indexes.try_push(index).is_err() {
+                    // Not `try_push`, which looks for the largest index of a bitmap each time.
+                    if !indexes.insert(index) {
                         return Err(A::Error::custom("an index stands twice"));
                     }
                     last = index;
