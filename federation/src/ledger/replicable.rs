@@ -31,7 +31,7 @@ use crate::{
 ///
 /// A text is not replicable, and nothing that holds one:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// exequatur_federation::replicable! {
 ///     /// A name.
 ///     #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ use crate::{
 ///
 /// Nor are bytes without a fixed number:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// exequatur_federation::replicable! {
 ///     /// Bytes.
 ///     #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ use crate::{
 ///
 /// Nor is a number with room for a text inside a list:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// exequatur_federation::replicable! {
 ///     /// Names.
 ///     #[derive(Clone, Debug)]

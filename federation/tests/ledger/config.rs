@@ -155,14 +155,19 @@ fn a_revoked_region_comes_back_with_another_identity_key() {
 }
 
 #[test]
-fn one_active_region_asks_alone() {
+fn the_only_region_asks_alone() {
     let mut world = World::new(1, 1);
     assert_eq!(world.propose(1, stage(law(2), vec![entry(1, &[])])), Outcome::Applied);
     assert_eq!(world.propose(1, activate(law(2))), Outcome::Applied);
+    // But not the one that is left when the others went: they are asked too.
     let mut world = World::new(3, 1);
     evacuate(&mut world, 1);
-    world.propose(2, stage(law(2), entries(3)));
-    assert_eq!(world.propose(1, activate(law(2))), refused(Objection::NotAuthorised));
+    evacuate(&mut world, 2);
+    assert_eq!(world.propose(3, stage(law(2), entries(3))), Outcome::Applied);
+    assert_eq!(world.propose(3, activate(law(2))), Outcome::Pending);
+    assert_eq!(world.propose(1, activate(law(2))), refused(Objection::NotReady));
+    assert_eq!(world.propose(1, stage(law(2), entries(3))), Outcome::Applied);
+    assert_eq!(world.propose(1, activate(law(2))), Outcome::Applied);
 }
 
 #[test]

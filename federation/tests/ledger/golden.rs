@@ -213,7 +213,8 @@ impl Golden {
     }
 
     fn one(&mut self, by: u16, command: Command) {
-        self.each([by], |_| command.clone());
+        let proposal = self.make(by, command);
+        self.entry(EntryPayload::Batch(batch(&[proposal])));
     }
 
     fn later(&mut self, seconds: u64) {

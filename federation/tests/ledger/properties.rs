@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use exequatur_federation::{
     ledger::{
         AcknowledgeKey, ActivateConfig, ActivateKey, AnnounceConfig, Command, ConfigScope, Fixed,
-        Header, Join, KeyPurpose, KeyRow, Leave, Ledger, List, MemberRow, Mode, Objection, Outcome,
-        PURGE_MARGIN, Proposal, REVOCATION_LIFETIME_MAX, RaiseLevel, RegionRow, RegionState,
-        RetireKey, Revoke, RevokeKey, RevokeRegion, SetRegionState, SnapshotHead, Target, Tick,
+        Header, Join, KeyPurpose, KeyRow, Leave, Ledger, List, Lix, MemberRow, Mode, Objection,
+        Outcome, PURGE_MARGIN, Proposal, REVOCATION_LIFETIME_MAX, RaiseLevel, RegionRow,
+        RegionState, RetireKey, Revoke, RevokeKey, RevokeRegion, SetRegionState, SnapshotHead,
+        Target, Tick,
     },
     region::RegionNumber,
     revocation::ListId,
@@ -16,7 +17,7 @@ use proptest::prelude::*;
 
 use super::{
     checkpoints::{Log, anchor, cosign, cosignature, name, with_audit_keys},
-    revocations::status,
+    revocations::{lix_of, status},
     snapshot::tables,
     world::{
         DAY, LEVELS, NOW, World, at, batch, entries, header, identity_pair, kid, law, ledger_key,
@@ -277,7 +278,7 @@ proptest! {
             }
             let time = world.ledger.time().seconds();
             for (revoke, index, _) in promised.iter().filter(|(_, _, end)| time <= *end) {
-                prop_assert!(is_dead(&world.ledger, revoke, index - 1), "{:?}", revoke);
+                prop_assert!(is_dead(&world.ledger, revoke, lix_of(index - 1)), "{:?}", revoke);
             }
         }
     }
@@ -351,7 +352,7 @@ fn others(ledger: &Ledger) -> (Vec<RegionRow>, Vec<KeyRow>, Vec<MemberRow>) {
 }
 
 /// Whether a token that the revocation covers, issued at `lix`, is dead.
-fn is_dead(ledger: &Ledger, revoke: &Revoke, lix: u64) -> bool {
+fn is_dead(ledger: &Ledger, revoke: &Revoke, lix: Lix) -> bool {
     let Some(owner) = ledger.revocations(revoke.owner) else { return false };
     match revoke.target {
         Target::Status(status) => owner.covers(status, lix),

@@ -5,6 +5,7 @@ use exequatur_federation::ledger::{
     RegionState, RevokeRegion, SetRegionState,
 };
 
+use super::revocations::lix_of;
 use super::world::{World, node, refused, region};
 
 pub(crate) fn set(number: u16, state: RegionState, stand_in: Option<u16>) -> Command {
@@ -83,7 +84,7 @@ fn the_first_part_expires_and_counts_only_while_its_region_serves() {
     assert_eq!(world.propose(2, end), Outcome::Applied);
     let row = world.ledger.region(region(1)).unwrap();
     assert!(row.revoked);
-    assert_eq!(row.cutoff, Some(world.index - 1));
+    assert_eq!(row.cutoff, Some(lix_of(world.index - 1)));
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn a_region_declares_its_own_tokens_dead_at_once_and_goes_on() {
     let own = Command::RevokeRegion(RevokeRegion { region: region(1) });
     assert_eq!(world.propose(1, own), Outcome::Applied);
     let row = world.ledger.region(region(1)).unwrap();
-    assert_eq!((row.cutoff, row.revoked, row.state), (Some(1), false, RegionState::Active));
+    assert_eq!((row.cutoff, row.revoked, row.state), (Some(lix_of(1)), false, RegionState::Active));
     let unknown = Command::RevokeRegion(RevokeRegion { region: region(9) });
     assert_eq!(world.propose(1, unknown), refused(Objection::Unknown));
 }

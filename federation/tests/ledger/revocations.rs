@@ -3,10 +3,10 @@
 use exequatur_federation::{
     jose::sha256,
     ledger::{
-        CLIENTS_PER_REGION_MAX, Command, FOREIGN_REVOCATIONS_PER_HOUR_MAX, Fixed,
-        INDEXES_PER_REGION_MAX, Kind, Ledger, Mode, Objection, Outcome, PURGE_MARGIN, Proposal,
-        REVOCATION_LIFETIME_MAX, ROWS_PER_SHARD_MAX, RULES_PER_REGION_MAX, RegionState, Revoke,
-        StatusTarget, Target, envelope,
+        CLIENTS_PER_REGION_MAX, Command, CutRow, FOREIGN_REVOCATIONS_PER_HOUR_MAX, Fixed,
+        INDEXES_PER_REGION_MAX, Kind, Ledger, Lix, Mode, Objection, Outcome, PURGE_MARGIN,
+        Proposal, REVOCATION_LIFETIME_MAX, ROWS_PER_SHARD_MAX, RULES_PER_REGION_MAX, RegionState,
+        Revoke, StatusTarget, Target, envelope,
     },
     revocation::{LIST_SIZE, ListId},
 };
@@ -20,13 +20,17 @@ pub(crate) fn status(list: u64, index: u32) -> StatusTarget {
     StatusTarget { list: ListId::new(list), index }
 }
 
+pub(crate) const fn lix_of(index: u64) -> Lix {
+    Lix { epoch: 0, index }
+}
+
 fn token(list: u64, index: u32) -> Target {
     Target::Status(status(list, index))
 }
 
 fn covers(world: &World, owner: u16, list: u64, index: u32, lix: u64) -> bool {
     let owner = world.ledger.revocations(region(owner));
-    owner.is_some_and(|owner| owner.covers(status(list, index), lix))
+    owner.is_some_and(|owner| owner.covers(status(list, index), lix_of(lix)))
 }
 
 const PERSON: Target = Target::Subject(Fixed([7; 16]));
@@ -86,11 +90,11 @@ fn a_cut_off_covers_what_was_issued_before_and_moves_when_it_is_sent_again() {
             |world: &World| *world.ledger.revocations(region(1)).unwrap().cut(&target).unwrap();
         let first = world.index;
         assert_eq!(world.propose(1, of(300)), Outcome::Applied);
-        assert!(cut(&world).covers(first - 1) && !cut(&world).covers(first));
+        assert!(cut(&world).covers(lix_of(first - 1)) && !cut(&world).covers(lix_of(first)));
         // What was issued at the entry before is alive; whoever logs out again kills it.
         let second = world.index;
         assert_eq!(world.propose(1, of(200)), Outcome::Applied);
-        assert_eq!((cut(&world).cutoff, cut(&world).expires_at), (second, at(NOW + 300)));
+        assert_eq!((cut(&world).cutoff, cut(&world).expires_at), (lix_of(second), at(NOW + 300)));
     }
     // Twice in one entry is once.
     let twice = [3, 4].map(|_| {
@@ -119,7 +123,7 @@ fn a_block_holds_until_it_is_lifted_or_ends_and_the_cut_off_stays() {
     let lifted = world.index;
     assert_eq!(world.propose(1, of(Mode::Lift, 60)), Outcome::Applied);
     let row = cut(&world);
-    assert_eq!((row.cutoff, row.blocked_until), (lifted, None));
+    assert_eq!((row.cutoff, row.blocked_until), (lix_of(lifted), None));
     assert_eq!(row.expires_at, at(NOW + 2 * DAY));
     assert_eq!(world.propose(1, of(Mode::Lift, 60)), Outcome::Duplicate);
     assert_eq!(world.propose(1, of(Mode::Cutoff, 60)), Outcome::Applied);
@@ -134,7 +138,10 @@ fn a_cut_off_near_the_end_of_a_block_counts_since_somebody_may_issue_again() {
     let now = world.index;
     let outcome = world.propose(1, revoke(1, PERSON, Mode::Cutoff, end));
     assert_eq!(outcome, Outcome::Applied);
-    assert_eq!(world.ledger.revocations(region(1)).unwrap().cut(&PERSON).unwrap().cutoff, now);
+    assert_eq!(
+        world.ledger.revocations(region(1)).unwrap().cut(&PERSON).unwrap().cutoff,
+        lix_of(now)
+    );
 }
 
 #[test]
@@ -321,4 +328,13 @@ fn other_tables_refuse_at_their_cap_and_still_take_what_they_know() {
         expires_at: at(NOW + DAY),
     });
     assert_eq!(world.propose(2, own), Outcome::Applied);
+}
+
+#[test]
+fn a_cut_off_of_a_later_epoch_covers_every_index_of_an_earlier_one() {
+    let cutoff = Lix { epoch: 1, index: 5 };
+    let row = CutRow { cutoff, blocked_until: None, expires_at: at(NOW) };
+    let of = |epoch, index| Lix { epoch, index };
+    assert!(row.covers(of(0, u64::MAX)) && row.covers(of(1, 4)));
+    assert!(!row.covers(cutoff) && !row.covers(of(2, 0)));
 }

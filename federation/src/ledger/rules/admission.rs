@@ -9,7 +9,7 @@ use super::Case;
 use crate::{
     ledger::{
         Header, Objection, Proposal,
-        state::{FederationRow, RegionRow, State, Window},
+        state::{FederationRow, Lix, RegionRow, State, Window},
     },
     membership::LEVELS,
     time::UnixTime,
@@ -64,7 +64,8 @@ impl<'a> Admission<'a> {
             return Err(Objection::Signature);
         }
         let now = time_with(state, federation, header);
-        Ok(Self::Admitted(Case { state, federation, region, header, now, index }))
+        let lix = Lix { epoch: federation.epoch, index };
+        Ok(Self::Admitted(Case { state, federation, region, header, now, lix }))
     }
 }
 

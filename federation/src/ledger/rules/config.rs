@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     Case, Judgement, Verdict,
     effect::Effect,
-    regions::speaks_of_others,
     together::{Need, both},
 };
 use crate::{
@@ -68,10 +67,10 @@ pub(super) fn announce(case: &Case<'_>, command: &AnnounceConfig) -> Judgement {
     Ok(Verdict::take(Effect::Announce { region, row: Box::new(row), levels }))
 }
 
-/// The law changes when every active region has staged the same, and two have asked. A federation
-/// of one active region has only one to ask.
+/// The law changes when every active region has staged the same, and two have asked, which need not
+/// be active: whoever is left alone after the others went cannot make a law for them. A federation
+/// of one region has only one to ask.
 pub(super) fn activate(case: &Case<'_>, command: &ActivateConfig) -> Judgement {
-    speaks_of_others(case)?;
     if command.law == case.federation.law {
         return Ok(Verdict::duplicate());
     }
@@ -88,10 +87,11 @@ pub(super) fn activate(case: &Case<'_>, command: &ActivateConfig) -> Judgement {
     let switch = Switch { law: staged.law, regions: staged.regions.clone(), at: case.now };
     let effect = Effect::Switch(Box::new(switch));
     let action = PendingAction::ActivateConfig(*command);
-    if case.state.active().all(|region| region == case.header.region) {
+    let mut others = case.state.regions.keys().filter(|region| **region != case.header.region);
+    if !others.any(|region| case.state.may_speak(*region)) {
         return Ok(Verdict { settles: Some(action), ..Verdict::take(effect) });
     }
-    both(case, action, Need::Two, effect)
+    both(case, action, Need::AnyTwo, effect)
 }
 
 /// Puts the regions of the new law in place of the old ones.

@@ -34,7 +34,7 @@ pub(super) use purge::purge;
 use self::effect::Effect;
 use super::{
     Command, Digest, Header, Objection, Outcome, Proposal,
-    state::{FederationRow, PendingAction, RegionRow, State},
+    state::{FederationRow, Lix, PendingAction, RegionRow, State},
 };
 use crate::time::UnixTime;
 
@@ -47,8 +47,8 @@ pub(super) struct Case<'a> {
     pub header: &'a Header,
     /// Replicated time, the proposal's own counted.
     pub now: UnixTime,
-    /// Index of the entry.
-    pub index: u64,
+    /// The entry.
+    pub lix: Lix,
 }
 
 /// What a judge says when it does not object.

@@ -83,8 +83,11 @@ fn holds_expired(owner: &Owner, minute: u64, now: UnixTime) -> bool {
 
 fn purge_owner(owner: &mut Owner, minute: u64, now: UnixTime) {
     owner.all_lists = owner.all_lists.filter(|row| !is_dead(row, now));
-    owner.clients.retain(|_, row| !is_dead(row, now));
-    owner.rules.retain(|_, row| !is_dead(row, now));
+    for rows in [&mut owner.clients, &mut owner.rules] {
+        if rows.values().any(|row| is_dead(row, now)) {
+            Arc::make_mut(rows).retain(|_, row| !is_dead(row, now));
+        }
+    }
     for shard in shards(minute) {
         let dropped = owner.lists.retain(shard, |row| !is_past(row.expires_at, now));
         let indexes: u64 = dropped.iter().map(|row| row.indexes.len()).sum();

@@ -49,7 +49,7 @@ pub(super) fn set_state(case: &Case<'_>, command: &SetRegionState) -> Judgement 
 pub(super) fn revoke(case: &Case<'_>, command: &RevokeRegion) -> Judgement {
     let row = case.state.regions.get(&command.region).ok_or(Objection::Unknown)?;
     let mut next = row.clone();
-    next.cutoff = Some(case.index);
+    next.cutoff = Some(case.lix);
     if case.header.region == command.region {
         return Ok(Verdict::take(Effect::Region(command.region, Box::new(next))));
     }

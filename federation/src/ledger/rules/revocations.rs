@@ -11,7 +11,8 @@ use crate::{
     ledger::{
         Fixed, Mode, Objection, Revoke, StatusTarget, Target,
         state::{
-            CutRow, Indexes, ListRow, Owner, Quota, ROWS_PER_SHARD_MAX, RegionRow, Sharded, State,
+            CutRow, Indexes, ListRow, Lix, Owner, Quota, ROWS_PER_SHARD_MAX, RegionRow, Sharded,
+            State,
         },
     },
     region::RegionNumber,
@@ -45,7 +46,7 @@ pub(in crate::ledger) struct Change {
 enum Row {
     Index(StatusTarget, UnixTime),
     /// The cut-off of a list, in place of its indexes.
-    List(ListId, u64, UnixTime),
+    List(ListId, Lix, UnixTime),
     /// The cut-off of all lists, in place of the lists.
     AllLists(CutRow),
     Session(Fixed<16>, CutRow),
@@ -140,9 +141,9 @@ fn cut(
     let earlier = before.map_or(UnixTime::default(), |row| row.expires_at);
     let kept = expires_at.max(earlier);
     let row = match mode {
-        Mode::Cutoff => CutRow { cutoff: case.index, blocked_until: blocked, expires_at: kept },
+        Mode::Cutoff => CutRow { cutoff: case.lix, blocked_until: blocked, expires_at: kept },
         Mode::Block => CutRow {
-            cutoff: case.index,
+            cutoff: case.lix,
             blocked_until: Some(blocked.map_or(expires_at, |until| until.max(expires_at))),
             expires_at: kept,
         },
@@ -151,11 +152,11 @@ fn cut(
             if before.blocked_until.is_none() {
                 return Ok(None);
             }
-            CutRow { cutoff: case.index, blocked_until: None, expires_at: kept }
+            CutRow { cutoff: case.lix, blocked_until: None, expires_at: kept }
         }
     };
     Ok(match before {
-        Some(before) if before.cutoff >= case.index && *before == row => None,
+        Some(before) if before.cutoff >= case.lix && *before == row => None,
         Some(before) if stays_blocked && is_weaker(before, &row) => None,
         Some(before) => {
             let stays = before.cutoff.max(row.cutoff);
@@ -201,7 +202,7 @@ fn index(
         return Ok(Some(all_lists(case, owner, expires_at)));
     }
     if !known && owner.indexes >= INDEXES_PER_REGION_MAX {
-        return Ok(Some(Row::List(status.list, case.index, expires_at)));
+        return Ok(Some(Row::List(status.list, case.lix, expires_at)));
     }
     Ok(Some(Row::Index(status, expires_at)))
 }
@@ -212,9 +213,9 @@ fn whole_list(case: &Case<'_>, owner: &Owner, list: ListId, expires_at: UnixTime
         return Some(all_lists(case, owner, expires_at));
     }
     let same = |row: &Arc<ListRow>| {
-        row.cutoff.is_some_and(|cutoff| cutoff >= case.index) && row.expires_at >= expires_at
+        row.cutoff.is_some_and(|cutoff| cutoff >= case.lix) && row.expires_at >= expires_at
     };
-    (!before.is_some_and(same)).then_some(Row::List(list, case.index, expires_at))
+    (!before.is_some_and(same)).then_some(Row::List(list, case.lix, expires_at))
 }
 
 /// The cut-off that takes the place of all lists, until the last of them would have been purged.
@@ -222,7 +223,7 @@ fn all_lists(case: &Case<'_>, owner: &Owner, expires_at: UnixTime) -> Row {
     let lists = owner.lists.iter().map(|(_, list)| list.expires_at);
     let before = owner.all_lists.iter().map(|cut| cut.expires_at);
     let last = lists.chain(before).fold(expires_at, UnixTime::max);
-    Row::AllLists(CutRow { cutoff: case.index, blocked_until: None, expires_at: last })
+    Row::AllLists(CutRow { cutoff: case.lix, blocked_until: None, expires_at: last })
 }
 
 fn room(rows: &Sharded<Fixed<16>, CutRow>, digest: &Fixed<16>) -> Result<(), Objection> {
@@ -279,10 +280,10 @@ pub(super) fn take(state: &mut State, change: &Change) {
         Row::Session(digest, row) => owner.sessions.put(digest, row),
         Row::Subject(digest, row) => owner.subjects.put(digest, row),
         Row::Client(number, row) => {
-            owner.clients.insert(number, row);
+            Arc::make_mut(&mut owner.clients).insert(number, row);
         }
         Row::Rule(number, row) => {
-            owner.rules.insert(number, row);
+            Arc::make_mut(&mut owner.rules).insert(number, row);
         }
     }
     if let Some((region, quota)) = change.charged

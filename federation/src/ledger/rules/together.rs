@@ -23,6 +23,8 @@ pub const PENDING_PER_REGION_MAX: usize = 16;
 pub(super) enum Need {
     /// Two active regions.
     Two,
+    /// Two regions, whether they serve or not.
+    AnyTwo,
     /// This region and an active other one.
     AndOne(RegionNumber),
 }
@@ -67,18 +69,17 @@ const fn waiting_still(effect: Effect) -> Verdict {
 
 /// Whether the first part is still one: in time, of a region that still may.
 fn counts(case: &Case<'_>, row: &PendingRow, need: Need) -> bool {
-    let itself = matches!(need, Need::AndOne(region) if region == row.by);
-    let may = if itself {
-        case.state.regions.get(&row.by).is_some_and(|region| !region.revoked)
-    } else {
-        case.state.is_active(row.by)
+    let may = match need {
+        Need::AnyTwo => case.state.may_speak(row.by),
+        Need::AndOne(region) if region == row.by => case.state.may_speak(row.by),
+        Need::Two | Need::AndOne(_) => case.state.is_active(row.by),
     };
     may && !is_over(row, case.now)
 }
 
 fn completes(first: RegionNumber, second: RegionNumber, need: Need) -> bool {
     match need {
-        Need::Two => first != second,
+        Need::Two | Need::AnyTwo => first != second,
         Need::AndOne(region) => first != second && (first == region || second == region),
     }
 }

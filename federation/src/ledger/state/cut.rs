@@ -18,11 +18,25 @@ use crate::{
 };
 
 replicable! {
+    /// A place in the history of a federation: what a token says of the moment it was issued at, and
+    /// a cut-off of the moment it was made at. A later epoch is later than every index before it.
+    #[derive(
+        Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    )]
+    pub struct Lix {
+        /// The federation's epoch.
+        pub epoch: u32,
+        /// Index of an entry: for a token, of the last one that its node had applied.
+        pub index: u64,
+    }
+}
+
+replicable! {
     /// A cut-off: what was issued before an entry is dead.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub struct CutRow {
-        /// Index of the entry: it covers every token with a smaller `lix`.
-        pub cutoff: u64,
+        /// The entry: it covers every token with a smaller `lix`.
+        pub cutoff: Lix,
         /// Until when nothing is issued either.
         pub blocked_until: Option<UnixTime>,
         /// When the last token that it covers has expired.
@@ -37,7 +51,7 @@ replicable! {
         /// Single tokens.
         pub indexes: Indexes,
         /// Every token of the list with a smaller `lix`.
-        pub cutoff: Option<u64>,
+        pub cutoff: Option<Lix>,
         /// When the last token that the row covers has expired.
         pub expires_at: UnixTime,
     }
@@ -62,9 +76,9 @@ replicable! {
         /// Persons, by digest.
         pub subjects: Sharded<Fixed<16>, CutRow>,
         /// Clients, by number.
-        pub clients: BTreeMap<u32, CutRow>,
+        pub clients: Arc<BTreeMap<u32, CutRow>>,
         /// Transfer rules, by number.
-        pub rules: BTreeMap<u32, CutRow>,
+        pub rules: Arc<BTreeMap<u32, CutRow>>,
         /// How many single tokens all lists hold: counted along, and anew from a snapshot.
         #[serde(skip)]
         pub indexes: u64,
@@ -74,7 +88,7 @@ replicable! {
 impl CutRow {
     /// Whether it covers a token.
     #[must_use]
-    pub const fn covers(&self, lix: u64) -> bool {
+    pub fn covers(&self, lix: Lix) -> bool {
         lix < self.cutoff
     }
 }
@@ -82,7 +96,7 @@ impl CutRow {
 impl ListRow {
     /// Whether it covers a token.
     #[must_use]
-    pub fn covers(&self, index: u32, lix: u64) -> bool {
+    pub fn covers(&self, index: u32, lix: Lix) -> bool {
         self.indexes.contains(index) || self.cutoff.is_some_and(|cutoff| lix < cutoff)
     }
 }
@@ -90,7 +104,7 @@ impl ListRow {
 impl Owner {
     /// Whether the token at this place is revoked by what names it or its list.
     #[must_use]
-    pub fn covers(&self, status: StatusTarget, lix: u64) -> bool {
+    pub fn covers(&self, status: StatusTarget, lix: Lix) -> bool {
         self.lists.get(&status.list).is_some_and(|list| list.covers(status.index, lix))
             || self.all_lists.is_some_and(|cut| cut.covers(lix))
     }

@@ -9,7 +9,7 @@ mod cut;
 mod rows;
 mod shards;
 
-pub use cut::{CutRow, Indexes, ListRow, Owner};
+pub use cut::{CutRow, Indexes, ListRow, Lix, Owner};
 pub use rows::{
     ConfigRow, Cosigner, FederationRow, HEADS_KEPT_MAX, Head, KeyRow, KeyState, LogRow, MemberRow,
     PendingAction, PendingRow, Quota, RegionRow, Staged, Window,
@@ -51,6 +51,12 @@ impl State {
     /// and has a node that can speak for it.
     pub(super) fn is_active(&self, region: RegionNumber) -> bool {
         self.regions.get(&region).is_some_and(RegionRow::serves)
+            && self.members.values().any(|member| member.region == region)
+    }
+
+    /// Whether the region may say anything, if only about itself.
+    pub(super) fn may_speak(&self, region: RegionNumber) -> bool {
+        self.regions.get(&region).is_some_and(|row| !row.revoked)
             && self.members.values().any(|member| member.region == region)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Lix;
 use crate::{
     ledger::{
         ActivateConfig, Digest, IdentityKey, KeyPurpose, KeyThumbprint, LawVersion, Leave,
@@ -54,7 +55,7 @@ replicable! {
         /// Who serves its people meanwhile.
         pub stand_in: Option<RegionNumber>,
         /// Every token of it with a smaller `lix` is dead.
-        pub cutoff: Option<u64>,
+        pub cutoff: Option<Lix>,
         /// Two other regions revoked it: it proposes nothing, and its keys verify nothing, until a
         /// law gives it another identity key.
         pub revoked: bool,
