@@ -11,6 +11,7 @@ pub mod demo;
 pub mod entropy;
 pub mod facade;
 pub mod hsm;
+pub mod identity;
 pub mod issuer;
 pub mod net;
 pub mod node;

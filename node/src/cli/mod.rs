@@ -61,7 +61,7 @@ enum Command {
     /// Make credentials for clients.
     #[command(subcommand)]
     Client(client::Client),
-    /// Look at the federation, and change its members.
+    /// Found a federation, join one, look after its members.
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     /// Write the completions of a shell to standard output.

@@ -11,7 +11,7 @@
 pub mod doctor;
 mod key_store_error;
 pub mod pkcs11;
-mod private_file;
+pub(crate) mod private_file;
 pub mod software;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
@@ -187,6 +187,11 @@ pub trait KeyStore: Send + Sync {
 
     /// What readiness and metrics report, without touching the device.
     fn health(&self) -> Health;
+
+    /// Where the device keeps records that are no keys; `None` if there is no device.
+    fn records(&self) -> Option<pkcs11::SlotRecords> {
+        None
+    }
 }
 
 /// How a key store is doing.

@@ -79,7 +79,7 @@ pub enum PrivateFileError {
 ///
 /// # Errors
 /// See [`PrivateFileError`].
-pub(super) fn read(
+pub(crate) fn read(
     path: &Path,
     min: usize,
     max: usize,
@@ -109,7 +109,7 @@ pub(super) fn read(
 }
 
 /// The right to replace one file, held against other processes until it is dropped.
-pub(super) struct Replacement {
+pub(crate) struct Replacement {
     path: PathBuf,
     _lock: File,
 }
@@ -119,7 +119,7 @@ impl Replacement {
     ///
     /// # Errors
     /// See [`PrivateFileError`].
-    pub(super) fn begin(path: &Path) -> Result<Self, PrivateFileError> {
+    pub(crate) fn begin(path: &Path) -> Result<Self, PrivateFileError> {
         let failed =
             |source| PrivateFileError::Io { path: path.to_owned(), verb: "written", source };
         let lock = OpenOptions::new()
@@ -139,7 +139,7 @@ impl Replacement {
     ///
     /// # Errors
     /// See [`PrivateFileError`].
-    pub(super) fn commit(self, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    pub(crate) fn commit(self, bytes: &[u8]) -> Result<(), PrivateFileError> {
         self.replace(bytes).map_err(|source| PrivateFileError::Io {
             path: self.path.clone(),
             verb: "written",

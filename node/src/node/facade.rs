@@ -10,7 +10,7 @@ use exequatur_federation::{
     subject::PairwiseKey,
 };
 
-use super::{PAIRWISE, Seams, StartError, key_plan, resolve};
+use super::{PAIRWISE, Seams, StartError, resolve, token_keys};
 use crate::{
     audit::{AuditLog, CountedRefusals},
     entropy::draw,
@@ -91,7 +91,7 @@ fn signers(
     keys: &dyn KeyStore,
     settings: &NodeSettings,
 ) -> Result<[Arc<dyn Signer>; 2], StartError> {
-    let [access_token, response] = key_plan(settings).map(|(purpose, algorithm)| {
+    let [access_token, response] = token_keys(settings).map(|(purpose, algorithm)| {
         let missing = StartError::KeyMissing { purpose, algorithm: algorithm.as_str() };
         keys.find(purpose, algorithm)?.ok_or(missing)
     });

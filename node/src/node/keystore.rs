@@ -18,13 +18,22 @@ use crate::hsm::{
 
 /// Name of the secret under which people's pseudonyms are derived.
 pub const PAIRWISE: &str = "pairwise";
+/// Algorithm of a region's identity: the one that every HSM has.
+pub const IDENTITY_ALGORITHM: Algorithm = Algorithm::Es256;
 /// Algorithm of signed introspection answers.
 const RESPONSE_ALGORITHM: Algorithm = Algorithm::Es256;
 
-/// The keys that a node signs with.
+/// The keys that tokens and answers are signed with.
 #[must_use]
-pub fn key_plan(settings: &NodeSettings) -> [(Purpose, Algorithm); 2] {
+pub fn token_keys(settings: &NodeSettings) -> [(Purpose, Algorithm); 2] {
     [(Purpose::AccessToken, settings.keys.algorithm), (Purpose::Response, RESPONSE_ALGORITHM)]
+}
+
+/// Every key that a node signs with.
+#[must_use]
+pub fn key_plan(settings: &NodeSettings) -> Vec<(Purpose, Algorithm)> {
+    let identity = settings.cluster.as_ref().map(|_| (Purpose::Identity, IDENTITY_ALGORITHM));
+    token_keys(settings).into_iter().chain(identity).collect()
 }
 
 /// Opens the key store that the settings name. There is no fallback to another.

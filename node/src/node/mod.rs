@@ -2,6 +2,7 @@
 //! Nothing else wires.
 
 mod facade;
+mod identity;
 mod keystore;
 mod listen;
 mod maintenance;
@@ -30,8 +31,12 @@ use crate::{
 
 use self::facade::{Prepared, draw_list, revocation, revoked};
 
+pub use identity::{
+    IdentityError, MadeIdentity, Membership, OpenIdentity, initialise_identity, open_identity,
+};
 pub use keystore::{
-    NewPairwise, PAIRWISE, examine_key_store, initialise_key_store, key_plan, open_key_store,
+    IDENTITY_ALGORITHM, NewPairwise, PAIRWISE, examine_key_store, initialise_key_store, key_plan,
+    open_key_store, token_keys,
 };
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};

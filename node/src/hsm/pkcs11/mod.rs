@@ -16,6 +16,7 @@ mod inspect;
 mod keys;
 mod mechanisms;
 mod open_error;
+mod records;
 mod secrets;
 mod session_pool;
 mod signer;
@@ -47,6 +48,7 @@ use crate::{clock::Clock, entropy::Entropy};
 
 pub(super) use inspect::{mechanisms_checked, reached, signs_per_second};
 pub use open_error::OpenError;
+pub use records::SlotRecords;
 
 /// Sessions unless configured: a device that is quick keeps four busy from one node, and more threads
 /// than cores bought nothing with SoftHSM.
@@ -228,6 +230,10 @@ impl KeyStore for Pkcs11KeyStore {
             }
         }
         self.secrets.check()
+    }
+
+    fn records(&self) -> Option<SlotRecords> {
+        Some(SlotRecords::of(&self.slot))
     }
 
     fn health(&self) -> Health {
