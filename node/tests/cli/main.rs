@@ -11,6 +11,7 @@
 mod audit;
 mod catalogue;
 mod cluster;
+mod cluster_documents;
 mod config;
 mod init_region;
 mod key_store;

@@ -33,12 +33,14 @@ pub(crate) struct Lab {
     directory: PathBuf,
 }
 
-/// Declares tests `pkcs11::NAME` of one or more phases, each `|lab| { .. }`.
+/// Declares a test of one or more phases, each `|lab| { .. }`.
 macro_rules! softhsm_test {
     ($name:ident, $($phase:expr),+ $(,)?) => {
         #[test]
         fn $name() {
-            let name = concat!("pkcs11::", stringify!($name));
+            let name = concat!(module_path!(), "::", stringify!($name));
+            // The harness leaves the name of the program out.
+            let (_, name) = name.split_once("::").unwrap();
             $crate::softhsm::run(name, &[$($phase),+]);
         }
     };
