@@ -6,6 +6,7 @@
 
 mod anchor;
 mod directory;
+mod directory_error;
 mod genesis;
 mod invite;
 mod node_key;
@@ -13,7 +14,8 @@ mod rejoin;
 mod ticket;
 
 pub use anchor::{AnchorError, AnchorStore, Anchors, Change, FileAnchor, SlotAnchor, StartRefused};
-pub use directory::{ClusterDirectory, Contents, DirectoryError, NodeIdentity, Pin, draw_node_id};
+pub use directory::{ClusterDirectory, Contents, NodeIdentity, Pin, draw_node_id};
+pub use directory_error::DirectoryError;
 pub use genesis::{Founding, FoundingError, GenesisError, check_genesis, sign_command};
 pub use invite::{InviteError, check_invite, make_invite};
 pub use node_key::NodeKey;

@@ -217,6 +217,8 @@ fn an_anchor_that_is_missing_is_made_only_before_anything_was_pinned() {
     let federation = Federation::initialised("test");
     let anchor = federation.path(0, "anchor/node");
     fs::remove_file(&anchor).unwrap();
+    let told = federation.bootstrap().failed(1).to_owned();
+    assert!(told.ends_with("is missing: run `exequatur init`, which makes it\n"), "{told}");
     federation.run(0, &["init"]).done();
     assert!(anchor.exists());
     federation.bootstrap().done();

@@ -1,6 +1,7 @@
 //! The anchor in the slot of an HSM: it is there for the next process, and it is compared.
 
 use exequatur_federation::{
+    config::{SourceFile, compile},
     ledger::{Fixed, LogId, Vote},
     membership::NodeId,
 };
@@ -9,6 +10,10 @@ use exequatur_node::{
     identity::{
         AnchorStore as _, Anchors, Change, DirectoryFacts, DirectoryState, FileAnchor, SlotAnchor,
         StartRefused,
+    },
+    node::{
+        Configured, Membership, NewPairwise, Seams, initialise_identity, initialise_key_store,
+        open_identity,
     },
 };
 
@@ -86,3 +91,77 @@ softhsm_test!(a_slot_without_the_anchor_is_no_slot_of_the_node, |lab| {
     assert!(told.contains("in slot `eu-central`"), "{told}");
     assert_eq!(anchors.missing().unwrap().len(), 1);
 });
+
+const FEDERATION: &str = r#"
+[federation]
+name = "test"
+[[region]]
+number       = 1
+name         = "eu-central"
+jurisdiction = "EU"
+issuer       = "https://eu-central.id.example"
+[[upstream]]
+name        = "global"
+audience    = ["a"]
+home_region = { fixed = "eu-central" }
+"#;
+
+fn configured(lab: &Lab) -> Configured {
+    let config = lab.config();
+    let region = format!(
+        r#"
+        [region]
+        name         = "eu-central"
+        jurisdiction = "EU"
+        issuer       = "https://eu-central.id.example"
+        [listen]
+        plain_http = true
+        peer       = "127.0.0.1:8445"
+        [cluster]
+        directory = "cluster"
+        anchor    = "anchor"
+        tls       = {{ certificate = "peer.pem", private_key = "peer.key" }}
+        [keys]
+        provider = "pkcs11"
+        pkcs11   = {{ module = "{}", slot = "{}", pin_file = "pin" }}
+        [store]
+        url = "sqlite:region.db"
+        "#,
+        config.module.display(),
+        config.slot
+    );
+    let source =
+        |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
+    let nothing = |_: &str| Err("no such file".to_owned());
+    let compiled = compile(&source("r", &region), &source("f", FEDERATION), &nothing).unwrap();
+    Configured { compiled, directory: lab.path("") }
+}
+
+fn seams() -> Seams {
+    Seams { clock: Lab::clock(), entropy: Lab::entropy() }
+}
+
+softhsm_test!(
+    init_makes_the_region_s_identity_in_the_slot_and_remembers_the_node_there,
+    |lab| {
+        let configured = configured(lab);
+        let law = &configured.compiled.law;
+        let files = (&configured.compiled.settings, configured.directory.as_path());
+        let made =
+            initialise_key_store(&law.region, files, NewPairwise::RenamesEverySubject, &seams());
+        assert!(made.unwrap().iter().any(|key| key.starts_with("identity ES256 ")));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let membership = Membership::of(&configured).unwrap();
+        let made = runtime.block_on(initialise_identity(&membership, &seams())).unwrap();
+        assert!(made.made && made.ticket.verify(&made.region));
+    },
+    |lab| {
+        let configured = configured(lab);
+        let membership = Membership::of(&configured).unwrap();
+        let open = open_identity(&membership, &seams()).unwrap();
+        open.anchors.examine(&DirectoryState::Present(open.unstarted(None))).unwrap();
+        let id = open.node.ticket.description.node;
+        let remembered = slot(lab, id.bits()).read().unwrap().unwrap();
+        assert_eq!((remembered.node, remembered.starts), (id, 0));
+    },
+);

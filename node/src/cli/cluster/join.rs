@@ -101,6 +101,14 @@ pub(super) fn pin(
     open: &OpenIdentity,
     write: impl FnOnce(&ClusterDirectory) -> Result<Digest, DirectoryError>,
 ) -> Result<Digest, CliError> {
+    let missing = open.anchors.missing().map_err(|e| CliError::local(&e))?;
+    if let Some(anchor) = missing.first() {
+        // Nothing was pinned, so there is nothing that a lost anchor could hide.
+        let place = anchor.place();
+        let text =
+            format_args!("the anchor {place} is missing: run `exequatur init`, which makes it");
+        return Err(CliError::new(Exit::Local, text));
+    }
     let state = DirectoryState::Present(open.unstarted(None));
     open.anchors.examine(&state).map_err(|e| CliError::local(&e))?;
     let digest = write(&open.directory).map_err(|e| CliError::local(&e))?;
