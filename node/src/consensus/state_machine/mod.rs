@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use exequatur_federation::ledger::{Batch, Digest, Ledger, LogId, Membership, SnapshotHead};
+use exequatur_federation::ledger::{Batch, Digest, Ledger, LogId, SnapshotHead};
 use futures_util::{Stream, TryStreamExt as _};
 use openraft::{
     OptionalSend,
@@ -145,11 +145,6 @@ impl StateMachine {
         self.parts.fault.raise(fault.clone());
         io::Error::other(fault)
     }
-}
-
-fn no_membership() -> Membership {
-    use exequatur_federation::ledger::List;
-    Membership { configurations: List::empty(), nodes: List::empty() }
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {

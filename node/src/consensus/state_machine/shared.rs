@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use exequatur_federation::ledger::{Ledger, LogId, Membership, Revoke};
+use exequatur_federation::ledger::{Digest, Ledger, LogId, Membership, Revoke};
 use tokio::sync::watch;
 
 /// One state of the ledger, with what belongs to it.
@@ -19,6 +19,19 @@ pub struct LedgerView {
     pub membership_at: Option<LogId>,
     /// Revocations that may be in force although they are not applied here.
     pub overlay: Overlay,
+}
+
+impl LedgerView {
+    /// The state before the first entry.
+    pub(super) fn empty(genesis: Digest) -> Self {
+        Self {
+            ledger: Ledger::new(genesis),
+            applied: None,
+            membership: Membership::default(),
+            membership_at: None,
+            overlay: Overlay::default(),
+        }
+    }
 }
 
 /// Revocations that this node had on its disk when it started, without knowing whether they are

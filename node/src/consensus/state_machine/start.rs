@@ -5,9 +5,7 @@ use std::io;
 use exequatur_federation::ledger::{Command, Ledger, LogId, Revoke, SnapshotHead};
 use openraft::alias::{EntryOf, EntryPayloadOf};
 
-use super::{
-    Demand, LedgerView, Overlay, SharedLedger, StateMachine, StateMachineParts, no_membership,
-};
+use super::{Demand, LedgerView, Overlay, SharedLedger, StateMachine, StateMachineParts};
 use crate::consensus::{
     TypeConfig,
     fault::StorageFault,
@@ -52,20 +50,10 @@ impl StateMachine {
         let purged = parts.log.purged();
         let valid = usable(found, purged, last)?;
         let (head, ledger) = valid.map_or_else(
-            || {
-                let head =
-                    SnapshotHead { last: None, membership_at: None, membership: no_membership() };
-                (head, Ledger::new(parts.genesis))
-            },
+            || (SnapshotHead::default(), Ledger::new(parts.genesis)),
             |valid| (valid.head, valid.ledger),
         );
-        let shared = SharedLedger::new(LedgerView {
-            ledger: ledger.clone(),
-            applied: None,
-            membership: no_membership(),
-            membership_at: None,
-            overlay: Overlay::default(),
-        });
+        let shared = SharedLedger::new(LedgerView::empty(parts.genesis));
         let demand = Demand::default();
         let overlay = Overlay::default();
         let mut machine = Self { parts, ledger, head, overlay, demand, shared };

@@ -1,4 +1,5 @@
 //! Tests of the log on files and on a disk that fails in every way.
 
 mod conformance;
+mod durability;
 pub(crate) mod fixture;
