@@ -37,6 +37,8 @@ struct Inner {
     capacity: Option<u64>,
     /// Syncs that still succeed, if not all do.
     syncs_left: Option<u32>,
+    /// Changes until power is cut, if it is.
+    changes_left: Option<u32>,
     anchor_fails: bool,
     events: Vec<Event>,
     /// Counted up with each crash: what was opened before is dead.
@@ -58,10 +60,17 @@ impl SimulatedDisk {
         self.0.lock().unwrap()
     }
 
+    /// Power is cut after so many changes and syncs; from then on everything fails until
+    /// [`crash`](Self::crash).
+    pub(crate) fn cut_power_after(&self, changes: u32) {
+        self.inner().changes_left = Some(changes);
+    }
+
     /// Power is lost: of what was not synced, any sectors in any order have arrived.
     pub(crate) fn crash(&self, rng: &mut impl Rng) {
         let mut inner = self.inner();
         inner.generation += 1;
+        inner.changes_left = None;
         let mut image = std::mem::take(&mut inner.durable);
         for pending in std::mem::take(&mut inner.pending) {
             match pending {
@@ -228,6 +237,17 @@ impl SimulatedFile {
             Err(io::Error::other("the process that had this file open is dead"))
         }
     }
+
+    /// One more change, unless power is cut.
+    fn change(&self) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.inner()?;
+        match &mut inner.changes_left {
+            None => {}
+            Some(0) => return Err(io::Error::other("there is no power")),
+            Some(left) => *left -= 1,
+        }
+        Ok(inner)
+    }
 }
 
 impl StorageBackend for SimulatedFile {
@@ -245,7 +265,7 @@ impl StorageBackend for SimulatedFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut inner = self.inner()?;
+        let mut inner = self.change()?;
         let now = inner.log.as_ref().unwrap().len() as u64;
         if len > now && len - now > inner.free() {
             return Err(io::ErrorKind::StorageFull.into());
@@ -258,7 +278,7 @@ impl StorageBackend for SimulatedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut inner = self.inner()?;
+        let mut inner = self.change()?;
         if let Some(left) = inner.syncs_left {
             let Some(left) = left.checked_sub(1) else {
                 // As Linux does: what could not be written counts as clean from now on, so that a
@@ -282,7 +302,7 @@ impl StorageBackend for SimulatedFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut inner = self.inner()?;
+        let mut inner = self.change()?;
         let offset = usize::try_from(offset).unwrap();
         inner.events.push(Event::Write);
         inner.log.as_mut().unwrap()[offset..offset + data.len()].copy_from_slice(data);
