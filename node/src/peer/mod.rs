@@ -13,6 +13,10 @@ pub mod limits;
 mod listener;
 mod name;
 mod standpoint;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
 pub mod transport;
 mod verifier;
