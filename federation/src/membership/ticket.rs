@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Build, ClusterId, LevelRange, NodeId};
 use crate::{
-    ledger::{Digest, EnvelopeError, IdentityKey, Kind, LogId, Signature, Vote, envelope},
+    ledger::{
+        Digest, EnvelopeError, IdentityKey, Kind, List, LogId, Member, NODES_MAX, Signature, Vote,
+        envelope,
+    },
     region::RegionNumber,
     replicable,
     time::UnixTime,
@@ -45,7 +48,7 @@ replicable! {
 
 replicable! {
     /// What an invite says.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Invitation {
         /// The federation.
         pub cluster: ClusterId,
@@ -59,12 +62,14 @@ replicable! {
         pub region: RegionNumber,
         /// Until when the node may begin to join.
         pub expires_at: UnixTime,
+        /// The members when it was written: whom the node believes until it has the ledger.
+        pub members: List<(NodeId, Member), NODES_MAX>,
     }
 }
 
 replicable! {
     /// A region tells a node which federation it joins.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub struct Invite {
         /// What it says.
         pub invitation: Invitation,

@@ -68,8 +68,10 @@ fn invite() -> Invite {
         node: node(2, 1),
         region: region(1),
         expires_at: at(NOW + DAY),
+        members: membership().nodes,
     };
-    Invite { invitation, signature: sign(&identity_pair(1), &invitation.signing_bytes()) }
+    let signature = sign(&identity_pair(1), &invitation.signing_bytes());
+    Invite { invitation, signature }
 }
 
 fn hello() -> Hello {

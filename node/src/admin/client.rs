@@ -47,7 +47,7 @@ pub struct Done {
 }
 
 /// A node that may join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invited {
     /// What it is to be given.
     pub invite: Invite,

@@ -44,7 +44,7 @@ pub(super) struct Job {
 }
 
 /// An action that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
     pub(super) invite: Option<Invite>,
     pub(super) repeated: bool,
@@ -103,7 +103,7 @@ impl AdminWorker {
                 let text = "the request id was used for another request: draw a new one";
                 return Err(Unmet::new(Cause::RequestIdReused, text));
             }
-            return Ok(Carried { invite: known.invite, repeated: true });
+            return Ok(Carried { invite: known.invite.clone(), repeated: true });
         }
         self.record_acting(operator, id, order).await?;
         let outcome = match timeout(ACTION_MAX, order.carry_out(self.cluster.as_ref())).await {
@@ -119,7 +119,7 @@ impl AdminWorker {
             operator: operator.name().to_owned(),
             id,
             order,
-            invite,
+            invite: invite.clone(),
         });
         Ok(Carried { invite, repeated: false })
     }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Bearer, Command, Digest, Join, Leave, Ledger, Objection, Outcome, Rejection, Revoke},
+    ledger::{
+        Bearer, Command, Digest, Join, Leave, Ledger, List, Objection, Outcome, Rejection, Revoke,
+    },
     membership::{Invitation, Invite, NodeId, NodeTicket, RaftTiming},
     region::RegionNumber,
     time::{Ttl, UnixTime},
@@ -25,7 +27,7 @@ use super::{
     LeaderAction, LogStore, Raft, RaftId, Snapshots, VoterChange,
     control::{Acting, ControlError},
     leader::Leader,
-    members::Members,
+    members::{Members, members},
     proposer::{Answer, ProposeError, Proposer},
     signing::{ProposalMaker, sign},
     state_machine::{LedgerView, SharedLedger},
@@ -154,6 +156,9 @@ impl Consensus {
             node,
             region: self.own.region,
             expires_at: self.clock.now().plus(INVITE_TTL),
+            // Without the invited node itself, which is the only one that it need not be told of.
+            members: List::new(members(&ledger).filter(|(id, _)| *id != node).collect())
+                .map_err(|error| ControlError::Local(error.to_string()))?,
         };
         let signature = sign(self.signer.as_ref(), &invitation.signing_bytes())
             .await

@@ -37,8 +37,8 @@ const MODE_SHARED: u32 = 0o077;
 const MODE_PERMISSIONS: u32 = 0o777;
 /// A P-256 key in PKCS#8 takes 138 bytes.
 const KEY_BYTES_MAX: usize = 512;
-/// A ticket or an invite takes some 250 bytes.
-const DOCUMENT_BYTES_MAX: usize = 1_024;
+/// A ticket takes some 250 bytes; an invite 42 more for each member, of whom there are at most 128.
+const DOCUMENT_BYTES_MAX: usize = 8 * 1_024;
 /// A frame is a few bytes larger than its body.
 const GENESIS_BYTES_MAX: usize = PROPOSAL_BYTES_MAX + 64;
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use exequatur_federation::{
-    ledger::{Digest, IdentityKey},
+    ledger::{Digest, IdentityKey, List},
     membership::{Invitation, LEVELS, NodeDescription},
     region::RegionNumber,
     time::UnixTime,
@@ -57,6 +57,7 @@ fn invite(genesis: Digest) -> Invite {
         node: NodeId::new(7).unwrap(),
         region: RegionNumber::new(3).unwrap(),
         expires_at: UnixTime::from_seconds(1),
+        members: List::empty(),
     };
     Invite { invitation, signature: Fixed([9; 64]) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use exequatur_federation::{
     config::{SourceFile, compile_federation},
     jose::{Algorithm, PublicKey},
-    ledger::IdentityKey,
+    ledger::{IdentityKey, List},
     membership::Invitation,
 };
 
@@ -286,12 +286,13 @@ async fn an_invite_is_for_one_node_until_it_expires() {
         node,
         region: region(1),
         expires_at: UnixTime::from_seconds(1_001),
+        members: List::empty(),
     };
     let signer = lab.parties[1].signer.as_ref();
-    let invite = make_invite(signer, invitation).await.unwrap();
+    let invite = make_invite(signer, invitation.clone()).await.unwrap();
     let frame = invite.seal();
     let check = |frame: &[u8], node, now| check_invite(frame, &lab.settings, node, now);
-    assert_eq!(check(&frame, node, now), Ok(invite));
+    assert_eq!(check(&frame, node, now), Ok(invite.clone()));
     let late = check(&frame, node, UnixTime::from_seconds(1_061));
     assert_eq!(late, Err(InviteError::Expired { seconds: 60 }));
     let here = NodeId::new(8).unwrap();
@@ -300,7 +301,8 @@ async fn an_invite_is_for_one_node_until_it_expires() {
     extended.invitation.expires_at = UnixTime::from_seconds(9_999);
     let forged = Err(InviteError::Signature { region: region(1) });
     assert_eq!(check(&extended.seal(), node, now), forged);
-    let other = make_invite(Lab::of("another").parties[1].signer.as_ref(), invitation).await;
+    let other =
+        make_invite(Lab::of("another").parties[1].signer.as_ref(), invitation.clone()).await;
     assert_eq!(check(&other.unwrap().seal(), node, now), forged);
     let strange = Invitation { region: region(8), ..invitation };
     let strange = make_invite(signer, strange).await.unwrap().seal();

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use exequatur_federation::jose::{Algorithm, sha256};
-use exequatur_federation::ledger::Fixed;
+use exequatur_federation::ledger::{Fixed, List};
 use exequatur_federation::membership::{Invitation, NodeId, NodeTicket};
 use exequatur_federation::region::{RegionId, RegionNumber};
 use exequatur_federation::time::UnixTime;
@@ -13,7 +13,7 @@ use exequatur_node::hsm::software::{SoftwareConfig, SoftwareKeyStore};
 use exequatur_node::hsm::{KeyStore as _, Purpose};
 use exequatur_node::identity::make_invite;
 
-use crate::cluster::Federation;
+use crate::founding::Federation;
 
 const FAR_FUTURE: u64 = 4_000_000_000;
 
@@ -52,6 +52,7 @@ fn invite(federation: &Federation, inviting: usize, node: NodeId, expires_at: u6
         node,
         region: RegionNumber::new(u16::try_from(inviting).unwrap() + 1).unwrap(),
         expires_at: UnixTime::from_seconds(expires_at),
+        members: List::empty(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(make_invite(signer.as_ref(), invitation)).unwrap().seal()

@@ -13,6 +13,7 @@ mod catalogue;
 mod cluster;
 mod cluster_documents;
 mod config;
+mod founding;
 mod init_region;
 mod key_store;
 mod manual;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Fixed, IdentityKey},
+    ledger::{Fixed, IdentityKey, List},
     membership::{
         Build, Invitation, Invite, LEVELS, LevelRange, NodeDescription, NodeId, NodeTicket,
     },
@@ -183,6 +183,7 @@ pub(super) fn invite() -> Invite {
         node: node(9),
         region: RegionNumber::new(1).unwrap(),
         expires_at: UnixTime::from_seconds(1_800_000_000),
+        members: List::empty(),
     };
     Invite { invitation, signature: Fixed([9; 64]) }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use exequatur_federation::ledger::{Fixed, IdentityKey};
+use exequatur_federation::ledger::{Fixed, IdentityKey, List};
 use exequatur_federation::membership::{
     Build, Invitation, Invite, LEVELS, NodeDescription, NodeId, NodeTicket,
 };
@@ -288,6 +288,7 @@ pub(crate) fn invite() -> Invite {
         node: node(9),
         region: RegionNumber::new(1).unwrap(),
         expires_at: UnixTime::from_seconds(1_800_000_000),
+        members: List::empty(),
     };
     Invite { invitation, signature: Fixed([9; 64]) }
 }
