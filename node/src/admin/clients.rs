@@ -1,5 +1,5 @@
 //! Which authorities certify operators: a PEM file, read again while serving. A changed file counts
-//! from the next handshake on; one that is not good is reported and not taken.
+//! from the next handshake and the next request on; one that is not good is reported and not taken.
 
 use std::{
     fmt, io,
@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
+use exequatur_federation::time::UnixTime;
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -19,7 +20,7 @@ use rustls::{
     },
 };
 use rustls_pki_types::{
-    CertificateDer, UnixTime,
+    CertificateDer, UnixTime as TlsTime,
     pem::{self, PemObject as _},
 };
 use tokio::io::AsyncReadExt as _;
@@ -118,6 +119,15 @@ impl ClientsWatch {
     }
 }
 
+impl CurrentClients {
+    /// Whether this chain, leaf first, would be taken in a handshake at `now`.
+    pub(super) fn accept(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> bool {
+        let now = TlsTime::since_unix_epoch(Duration::from_secs(now.seconds()));
+        let Some((leaf, intermediates)) = chain.split_first() else { return false };
+        self.verify_client_cert(leaf, intermediates, now).is_ok()
+    }
+}
+
 async fn read(path: &Path) -> Result<Vec<u8>, ClientsError> {
     let read = async {
         let mut bytes = Vec::new();
@@ -156,7 +166,7 @@ impl ClientCertVerifier for CurrentClients {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        now: TlsTime,
     ) -> Result<ClientCertVerified, Error> {
         self.0.load().verify_client_cert(leaf, intermediates, now)
     }

@@ -127,14 +127,15 @@ impl AdminListener {
     /// run meanwhile.
     pub async fn serve(self, service: AdminService, stop: impl Future<Output = ()>) -> Drained {
         let meters = self.metrics.connections("admin");
-        let service = service.router();
         let limits = limits();
         match self.bound {
             Bound::Unix(socket) => {
+                let service = service.router(None);
                 Server { service, tls: Tls::Plain, limits, meters }.serve(socket, stop).await
             }
             Bound::Tcp { listener, tls, watches } => {
                 let (certificate, clients) = *watches;
+                let service = service.router(Some(clients.current()));
                 let served = Server { service, tls, limits, meters }.serve(listener, stop);
                 let certificate = certificate.watch(POLL_INTERVAL);
                 let clients = clients.watch(POLL_INTERVAL);

@@ -3,8 +3,8 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{
-    extract::Request as HttpRequest,
-    middleware::{Next, from_fn},
+    extract::{Request as HttpRequest, State},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response as HttpResponse},
 };
 use exequatur_federation::{
@@ -23,6 +23,7 @@ use super::{
     action::{Order, Ordering},
     caller,
     cause::{Cause, Unmet},
+    clients::CurrentClients,
     convert,
     wire::{self, admin_server::AdminServer},
     worker::{self, Carried, Job},
@@ -96,12 +97,20 @@ impl AdminService {
         (Self(Arc::new(shared)), worker)
     }
 
-    /// What a listener's requests are handed to.
-    pub(super) fn router(self) -> axum::Router {
+    /// What a listener's requests are handed to. Over TLS, `clients` judges the certificate again
+    /// at each request: one that has expired, or whose authority is no longer listed, ends with
+    /// that and not with its connection.
+    pub(super) fn router(self, clients: Option<Arc<CurrentClients>>) -> axum::Router {
+        let clock = Arc::clone(&self.0.clock);
         let server = AdminServer::new(self)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(REPLY_BYTES_MAX);
-        Routes::new(server).prepare().into_axum_router().layer(from_fn(only_grpc))
+        let router = Routes::new(server).prepare().into_axum_router();
+        let router = match clients {
+            Some(clients) => router.layer(from_fn_with_state((clients, clock), still_certified)),
+            None => router,
+        };
+        router.layer(from_fn(only_grpc))
     }
 
     /// Who asks; strangers are counted, as they may not buy disk writes.
@@ -265,6 +274,19 @@ async fn only_grpc(request: HttpRequest, next: Next) -> HttpResponse {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
     next.run(request).await
+}
+
+async fn still_certified(
+    State((clients, clock)): State<(Arc<CurrentClients>, Arc<dyn Clock>)>,
+    request: HttpRequest,
+    next: Next,
+) -> HttpResponse {
+    let certificates = request.extensions().get::<Remote>().and_then(|r| r.certificates.as_ref());
+    if certificates.is_some_and(|chain| clients.accept(chain, clock.now())) {
+        return next.run(request).await;
+    }
+    let text = "the certificate is no longer one of the operators' authority: renew it";
+    Status::from(Unmet::new(Cause::NoRole, text)).into_http()
 }
 
 fn words(action: Action) -> String {

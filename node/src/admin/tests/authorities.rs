@@ -1,20 +1,23 @@
 //! Certificates that are none for this service, and authorities that change while it serves.
 
+use std::{fs, sync::Arc};
+
+use exequatur_federation::time::UnixTime;
+use rcgen::ExtendedKeyUsagePurpose;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpStream, UnixStream},
+};
+
 use super::{
     super::{
-        AdminClient, CallError, ConnectError, Credentials, Target,
+        AdminClient, CallError, Cause, ConnectError, Credentials, Target,
         clients::{ClientsError, ClientsWatch},
     },
     lab::{Authority, Lab, NODE, OPERATOR, expired},
 };
 use crate::telemetry::metrics::Metrics;
-use rcgen::ExtendedKeyUsagePurpose;
-use rustls_pki_types::pem::PemObject as _;
-use std::{fs, sync::Arc};
-use tokio::{
-    io::AsyncReadExt as _,
-    net::{TcpStream, UnixStream},
-};
 
 /// Whether this certificate gets as far as a call. TLS 1.3 tells a client at its first read.
 async fn is_let_in(lab: &Lab, pair: &(String, String)) -> bool {
@@ -57,7 +60,7 @@ async fn only_a_valid_certificate_of_the_operators_authority_is_let_in() {
 async fn without_a_certificate_or_without_tls_there_is_no_connection() {
     let lab = Lab::remote().await;
     let mut roots = rustls::RootCertStore::empty();
-    let ca = rustls_pki_types::CertificateDer::from_pem_slice(lab.authority.pem.as_bytes());
+    let ca = CertificateDer::from_pem_slice(lab.authority.pem.as_bytes());
     roots.add(ca.unwrap()).unwrap();
     let mut config = rustls::ClientConfig::builder_with_provider(crate::net::tls::provider())
         .with_safe_default_protocol_versions()
@@ -78,6 +81,53 @@ async fn without_a_certificate_or_without_tls_there_is_no_connection() {
     // Either an alert and the end, or the end at once.
     drop(plain.read_to_end(&mut answer).await);
     assert!(answer.len() < 16, "{answer:?}");
+}
+
+#[tokio::test]
+async fn each_connection_proves_its_certificate_anew() {
+    let lab = Lab::remote().await;
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().into_owned();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(der(&lab.authority.pem)).unwrap();
+    let (leaf, key) = lab.authority.issue(&[OPERATOR], |_| {});
+    let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let mut config = rustls::ClientConfig::builder_with_provider(crate::net::tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![der(&leaf)], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    for _ in 0..3 {
+        let stream = TcpStream::connect(lab.address()).await.unwrap();
+        let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        // What comes first would bring a ticket along.
+        stream.read_u8().await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        assert_eq!(kind, Some(rustls::HandshakeKind::Full));
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_is_taken_away_ends_also_connections_that_are_open() {
+    let lab = Lab::remote().await;
+    let mut client = lab.as_holder_of(OPERATOR).await;
+    client.status().await.unwrap();
+    let another = Authority::new();
+    fs::write(lab.path("clients.pem"), &another.pem).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(crate::net::certificate::POLL_INTERVAL).await;
+    tokio::time::resume();
+    let refused = loop {
+        match client.status().await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(CallError::Unmet { cause: Cause::RateLimited, .. }) => {}
+            Err(other) => break other,
+        }
+    };
+    assert!(matches!(refused, CallError::Unmet { cause: Cause::NoRole, .. }), "{refused}");
+    assert!(is_let_in(&lab, &another.issue(&[OPERATOR], |_| {})).await);
 }
 
 #[tokio::test]
@@ -129,20 +179,17 @@ async fn new_authorities_count_from_the_next_handshake_and_bad_ones_not_at_all()
     fs::write(&path, &old.pem).unwrap();
     let mut watch = ClientsWatch::open(path.clone(), Arc::new(Metrics::new())).await.unwrap();
     let current = watch.current();
-    let accepts = |authority: &Authority| {
-        let (leaf, _) = authority.issue(&[OPERATOR], |_| {});
-        let leaf = rustls_pki_types::CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap();
-        let now = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-            1_750_000_000,
-        ));
-        rustls::server::danger::ClientCertVerifier::verify_client_cert(
-            current.as_ref(),
-            &leaf,
-            &[],
-            now,
-        )
-        .is_ok()
+    let at = |authority: &Authority, seconds| {
+        let (leaf, _) = authority.issue(&[OPERATOR], |leaf| {
+            leaf.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            leaf.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        });
+        let leaf = CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap();
+        current.accept(&[leaf], UnixTime::from_seconds(seconds))
     };
+    let accepts = |authority: &Authority| at(authority, 1_750_000_000);
+    assert!(!at(&old, 1_500_000_000) && !at(&old, 1_900_000_000), "too early, too late");
+    assert!(!current.accept(&[], UnixTime::from_seconds(1_750_000_000)));
     assert!(accepts(&old) && !accepts(&new));
     assert!(!watch.reload_if_changed().await.unwrap());
     for bad in ["", "no PEM", &"x".repeat(300_000), "-----BEGIN CERTIFICATE-----\nAAAA\n"] {
