@@ -31,6 +31,8 @@ pub struct Sources {
     pub federation: SourceFile,
     /// Directory of the region's file: relative paths start from it.
     pub directory: PathBuf,
+    /// Directory of the federation's file: its relative paths start from it.
+    pub federation_directory: PathBuf,
 }
 
 impl Files {
@@ -42,7 +44,9 @@ impl Files {
         let directory = self.config.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let beside = || directory.join("federation.toml");
         let federation = self.federation.clone().unwrap_or_else(beside);
-        Ok(Sources { region: read(&self.config)?, federation: read(&federation)?, directory })
+        let federation_directory = federation.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let (region, federation) = (read(&self.config)?, read(&federation)?);
+        Ok(Sources { region, federation, directory, federation_directory })
     }
 
     /// Reads and compiles both files; warnings come with the result.
@@ -62,7 +66,11 @@ impl Sources {
     pub fn compile(self) -> Result<Configured, CliError> {
         let compiled = compile(&self.region, &self.federation, &|path| self.named_file(path));
         match compiled {
-            Ok(compiled) => Ok(Configured { compiled, directory: self.directory }),
+            Ok(compiled) => Ok(Configured {
+                compiled,
+                directory: self.directory,
+                federation_directory: self.federation_directory,
+            }),
             Err(findings) => Err(CliError::new(Exit::Local, refused(&findings))),
         }
     }

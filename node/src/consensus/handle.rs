@@ -283,6 +283,14 @@ impl Consensus {
         asked.map_err(|error| ControlError::Local(error.to_string()))
     }
 
+    /// Tells the anchor how far the log is.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub async fn anchor(&self) -> std::io::Result<()> {
+        self.log.anchor_flushed().await
+    }
+
     /// Stops consensus and closes the log. What was acknowledged is durable before it was.
     pub async fn stop(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -41,7 +41,7 @@ pub use service::{
     SnapshotCheck,
 };
 pub use snapshots::Snapshots;
-pub use start::{ConsensusParts, Running, StartRaftError, start};
+pub use start::{ConsensusParts, LeaderDuties, Running, StartRaftError, Task, start};
 pub use state_machine::{
     LedgerView, Overlay, SNAPSHOT_LOG_BYTES, SharedLedger, SnapshotBuilder, StartError,
     StateMachine, StateMachineParts,

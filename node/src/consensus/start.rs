@@ -48,8 +48,8 @@ pub struct ConsensusParts<C> {
     pub own: Bearer,
     /// The ledger that it belongs to.
     pub ledger: LedgerId,
-    /// The pinned first entry.
-    pub genesis: Batch,
+    /// The pinned first entry, if the node has it whole: a founder has.
+    pub genesis: Option<Batch>,
     /// The founders, if this node is the one that begins, and has not begun yet.
     pub founders: Option<Vec<(RaftId, RaftMember)>>,
     /// How often the node has started, this start included.
@@ -82,9 +82,12 @@ pub struct Running {
     pub calls: PeerCalls<StateMachine, LeaderDuties>,
     /// Told when this node is older than the ledger.
     pub older: watch::Receiver<Option<OlderThanLedger>>,
-    /// Tasks that end only with the node.
-    pub tasks: Vec<(&'static str, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    /// Tasks that end only with the node, by name.
+    pub tasks: Vec<(&'static str, Task)>,
 }
+
+/// A task to be driven.
+pub type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Why consensus does not start.
 #[derive(Debug, thiserror::Error)]

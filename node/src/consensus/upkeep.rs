@@ -23,8 +23,8 @@ const PREFERENCE_INTERVAL: Duration = Duration::from_secs(60);
 /// The task's state.
 pub(crate) struct Upkeep {
     pub(crate) consensus: Arc<Consensus>,
-    /// The pinned first entry.
-    pub(crate) genesis: Batch,
+    /// The pinned first entry, if the node has it whole: a founder has.
+    pub(crate) genesis: Option<Batch>,
 }
 
 impl Upkeep {
@@ -56,7 +56,8 @@ impl Upkeep {
 
     /// Every founder pinned the same first entry, so whichever leads first writes it.
     async fn found(&self) {
-        if let Err(error) = self.consensus.raft.client_write(self.genesis.clone()).await {
+        let Some(genesis) = self.genesis.clone() else { return };
+        if let Err(error) = self.consensus.raft.client_write(genesis).await {
             tracing::warn!(%error, "the first entry of the ledger is not written yet");
         }
     }

@@ -218,6 +218,12 @@ impl AnchorStore for SlotAnchor {
     }
 }
 
+impl std::fmt::Debug for Anchors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|store| store.place())).finish()
+    }
+}
+
 impl Anchors {
     /// These places.
     #[must_use]

@@ -226,6 +226,25 @@ impl ClusterDirectory {
         Ok(Some(Pin { ledger, genesis: invitation.genesis, initialises: false }))
     }
 
+    /// The genesis that is pinned, if it is here whole; a node that was invited has only its digest.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn genesis(&self) -> Result<Option<Proposal>, DirectoryError> {
+        let Some(frame) = self.read(GENESIS, GENESIS_BYTES_MAX)? else { return Ok(None) };
+        let (proposal, _) = Proposal::open(&frame).map_err(|fault| self.damaged(GENESIS, fault))?;
+        Ok(Some(proposal))
+    }
+
+    /// The invite that is pinned, if the node was invited.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn invite(&self) -> Result<Option<Invite>, DirectoryError> {
+        let Some(frame) = self.read(INVITE, DOCUMENT_BYTES_MAX)? else { return Ok(None) };
+        Invite::open(&frame).map(Some).map_err(|fault| self.damaged(INVITE, fault))
+    }
+
     /// Pins the federation of a genesis, which was checked. `initialises` says that this node made it.
     ///
     /// # Errors

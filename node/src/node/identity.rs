@@ -239,14 +239,21 @@ pub fn open_identity(
     membership: &Membership<'_>,
     seams: &Seams,
 ) -> Result<OpenIdentity, IdentityError> {
-    let keys = membership.keys(seams)?;
-    let (region, _) = membership.region_key(keys.as_ref())?;
+    open_identity_with(membership, membership.keys(seams)?.as_ref())
+}
+
+/// As [`open_identity`], with a key store that is open.
+pub(super) fn open_identity_with(
+    membership: &Membership<'_>,
+    keys: &dyn KeyStore,
+) -> Result<OpenIdentity, IdentityError> {
+    let (region, _) = membership.region_key(keys)?;
     let directory = membership.directory();
     let node = directory.open()?;
     if !membership.is_own(&node.ticket.description) {
         return Err(IdentityError::OtherMembership);
     }
-    let anchors = membership.anchors(&directory, &node, keys.as_ref())?;
+    let anchors = membership.anchors(&directory, &node, keys)?;
     let pin = directory.pin()?;
     Ok(OpenIdentity { directory, node, anchors, region, pin })
 }

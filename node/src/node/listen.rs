@@ -2,11 +2,15 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use exequatur_federation::config::{NodeSettings, Transport};
+use exequatur_federation::{
+    config::{AdminAddress, NodeSettings, Transport},
+    operator::Roles,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{Seams, resolve};
 use crate::{
+    admin::{AdminEndpoint, AdminListenError, AdminListener},
     facade::{
         Facade, router,
         stack::{StackLimits, StackParts, stack},
@@ -100,6 +104,30 @@ pub(super) async fn bind(
         limits,
         stack,
     })
+}
+
+/// Binds the operator's service, if the settings have one.
+pub(super) async fn admin(
+    settings: &NodeSettings,
+    directory: &Path,
+    seams: &Seams,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<(AdminListener, Roles)>, AdminListenError> {
+    let roles = settings.admin.as_ref().map(|admin| admin.roles.clone()).unwrap_or_default();
+    let endpoint = match (&settings.listen.admin, &settings.admin) {
+        (Some(AdminAddress::Unix(path)), _) => AdminEndpoint::Unix(resolve(directory, path)),
+        (Some(AdminAddress::Tcp(address)), Some(admin)) => AdminEndpoint::Tcp {
+            address: *address,
+            certificate: PairFiles {
+                certificates: resolve(directory, &admin.tls.certificate),
+                key: resolve(directory, &admin.tls.private_key),
+            },
+            client_ca: resolve(directory, &admin.client_ca),
+        },
+        _ => return Ok(None),
+    };
+    let seams = (Arc::clone(&seams.clock), seams.entropy.as_ref());
+    Ok(Some((AdminListener::bind(endpoint, seams, metrics).await?, roles)))
 }
 
 async fn bound(

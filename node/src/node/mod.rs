@@ -1,6 +1,7 @@
 //! The composition root: builds the parts of a node, supervises them, and stops them in order.
 //! Nothing else wires.
 
+mod cluster;
 mod facade;
 mod identity;
 mod keystore;
@@ -14,13 +15,19 @@ use exequatur_federation::{
     audit::{AuditRecord, Event},
     config::Compiled,
     jose::base64url,
+    operator::Roles,
     revocation::ListId,
 };
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
 
 use crate::{
+    admin::{AdminListener, AdminParts, AdminService},
     audit::{AuditItem, AuditLog, AuditWriter, RecordError, WriterStopped, open_log},
     clock::Clock,
+    consensus::Consensus,
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
@@ -29,8 +36,10 @@ use crate::{
     telemetry::{health::Health, metrics::Metrics},
 };
 
+use self::cluster::{ClusterPart, control::OperatorsView};
 use self::facade::{Prepared, draw_list, revocation, revoked};
 
+pub use cluster::{ClusterError, ClusterFault};
 pub use identity::{
     IdentityError, MadeIdentity, Membership, OpenIdentity, initialise_identity, open_identity,
 };
@@ -60,6 +69,8 @@ pub struct Configured {
     pub compiled: Compiled,
     /// Directory of the region's file.
     pub directory: PathBuf,
+    /// Directory of the federation's file.
+    pub federation_directory: PathBuf,
 }
 
 /// A node that is built and bound, but does not serve yet.
@@ -72,6 +83,8 @@ pub struct Node {
     metrics: Arc<Metrics>,
     seams: Seams,
     listeners: listen::Listeners,
+    cluster: Option<ClusterPart>,
+    admin: Option<(AdminListener, Roles)>,
 }
 
 /// What a node reads from its database before it serves.
@@ -108,6 +121,9 @@ pub enum NodeFault {
     /// The first record could not be written.
     #[error("the start of the node cannot be recorded")]
     StartRecord(#[from] RecordError),
+    /// The node cannot take part in its federation any more.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFault),
     /// A task panicked or ended.
     #[error("{part} ended, which it never should")]
     Ended {
@@ -125,7 +141,7 @@ impl Node {
     /// # Errors
     /// See [`StartError`]. Nothing is left open.
     pub async fn start(configured: Configured, seams: Seams) -> Result<Self, StartError> {
-        let Configured { compiled, directory } = configured;
+        let Configured { compiled, directory, .. } = configured.clone();
         let Compiled { law, settings, .. } = compiled;
         let law = Arc::new(law);
         let keys = open_key_store(&law.region, &settings, &directory, &seams)?;
@@ -133,6 +149,14 @@ impl Node {
         let files = (&settings, directory.as_path());
         let prepared = Prepared::new(Arc::clone(&law), files, keys.as_ref(), &metrics, &seams)?;
         let listeners = listen::bind(&settings, &directory, &seams, &metrics).await?;
+        let cluster = match &settings.cluster {
+            Some(_) => Some(ClusterPart::start(&configured, &keys, (&seams, &metrics)).await?),
+            None => None,
+        };
+        let admin = match &cluster {
+            Some(_) => listen::admin(&settings, &directory, &seams, &metrics).await?,
+            None => None,
+        };
         let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
         let store = crate::store::open(&location, &binding, Access::Write).await?;
         let opened = match Opened::read(&store, &metrics, &seams).await {
@@ -145,7 +169,7 @@ impl Node {
         let Opened { audit, writer, revocations, list } = opened;
         let facade = Arc::new(prepared.complete((audit, revocations), list, &seams));
         let health = Arc::new(Health::new());
-        Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners })
+        Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
     }
 
     /// Address of the public endpoints.
@@ -160,12 +184,25 @@ impl Node {
         self.listeners.operations_address()
     }
 
+    /// Address that other nodes connect to; `None` for a region alone.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.cluster.as_ref().map(ClusterPart::peer_address)
+    }
+
+    /// Consensus; `None` for a region alone.
+    #[must_use]
+    pub fn consensus(&self) -> Option<Arc<Consensus>> {
+        self.cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()))
+    }
+
     /// Serves until `stop` resolves, then lets requests under way finish, and closes the store.
     ///
     /// # Errors
     /// A part of the node failed in a way that only a restart mends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeFault> {
-        let Self { facade, writer, store, keys, health, metrics, seams, listeners } = self;
+        let Self { facade, writer, store, keys, health, metrics, seams, listeners, .. } = self;
+        let (mut cluster, admin) = (self.cluster, self.admin);
         // The writer ends by itself once every handle is gone, so it is not among the parts that
         // are cut off when the node stops.
         let mut writing = JoinSet::new();
@@ -181,6 +218,26 @@ impl Node {
             conditions: maintenance::Conditions::register(&health),
         };
         parts.spawn(upkeep.run());
+        let (stopping, stopped) = watch::channel(false);
+        if let Some(cluster) = &cluster {
+            let condition = health.condition("consensus");
+            parts.spawn(ClusterPart::report(Arc::clone(cluster.consensus()), condition));
+            if let Some(admin) = admin {
+                let view = Arc::new(OperatorsView(Arc::clone(cluster.consensus())));
+                serve_operators(&mut parts, (&facade, admin), view, stopped);
+            }
+        }
+        let leaving = cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()));
+        let stop = async {
+            stop.await;
+            // Out of rotation and no leader any more, before anything is refused.
+            if let Some(consensus) = leaving
+                && let Err(error) = consensus.drain().await
+            {
+                tracing::warn!(%error, "no other node took over leadership");
+            }
+            stopping.send_replace(true);
+        };
         let serving = async {
             record_start(&facade).await?;
             listeners.serve(&facade, health, metrics, stop).await;
@@ -189,9 +246,13 @@ impl Node {
         let outcome = tokio::select! {
             ended = writing.join_next() => Err(writer_fault(ended)),
             _ = parts.join_next() => Err(NodeFault::Ended { part: "upkeep" }),
+            fault = cluster_failed(&mut cluster) => Err(fault.into()),
             served = serving => served,
         };
         parts.shutdown().await;
+        if let Some(cluster) = cluster {
+            cluster.stop().await;
+        }
         maintenance::flush_counts(&facade).await;
         drop(facade);
         // What was queued last is still saved.
@@ -204,6 +265,40 @@ impl Node {
             (Err(fault), _) => Err(fault),
         }
     }
+}
+
+/// Resolves when the node's part in its federation fails; never for a region alone.
+async fn cluster_failed(cluster: &mut Option<ClusterPart>) -> ClusterFault {
+    match cluster {
+        Some(cluster) => cluster.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Starts the operator's service; its parts end with the others.
+fn serve_operators(
+    parts: &mut JoinSet<()>,
+    (facade, (listener, roles)): (&Facade, (AdminListener, Roles)),
+    view: Arc<OperatorsView>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let (service, worker) = AdminService::new(AdminParts {
+        cluster: view,
+        audit: facade.audit.clone(),
+        counted: Arc::clone(&facade.counted),
+        clock: Arc::clone(&facade.clock),
+        roles,
+    });
+    parts.spawn(worker.run());
+    parts.spawn(async move {
+        let stop = async move {
+            // An error means that the node is gone, which is the same.
+            let _gone = stopped.wait_for(|stopped| *stopped).await.is_err();
+        };
+        listener.serve(service, stop).await;
+        // It ended because the node stops, which the other listeners still do.
+        std::future::pending::<()>().await;
+    });
 }
 
 fn writer_fault(ended: Option<Result<Result<(), WriterStopped>, JoinError>>) -> NodeFault {

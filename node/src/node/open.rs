@@ -22,6 +22,12 @@ const LOG: LogId = LogId(1);
 /// Why a node does not start. Each names what is missing and how to get it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The operator's service does not listen.
+    #[error(transparent)]
+    Admin(#[from] crate::admin::AdminListenError),
+    /// The node does not take part in its federation.
+    #[error(transparent)]
+    Cluster(Box<super::ClusterError>),
     /// A document cannot be written.
     #[error(transparent)]
     Documents(#[from] DocumentsError),
@@ -73,6 +79,12 @@ pub enum StartError {
     /// The database does not open.
     #[error(transparent)]
     StoreOpen(#[from] OpenError),
+}
+
+impl From<super::ClusterError> for StartError {
+    fn from(error: super::ClusterError) -> Self {
+        Self::Cluster(Box::new(error))
+    }
 }
 
 /// A path of the configuration, resolved against the directory of the region's file.

@@ -134,7 +134,7 @@ fn configured(lab: &Lab) -> Configured {
         |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
     let nothing = |_: &str| Err("no such file".to_owned());
     let compiled = compile(&source("r", &region), &source("f", FEDERATION), &nothing).unwrap();
-    Configured { compiled, directory: lab.path("") }
+    Configured { compiled, directory: lab.path(""), federation_directory: lab.path("") }
 }
 
 fn seams() -> Seams {

@@ -52,7 +52,7 @@ pub(crate) fn database(directory: &Path) -> Location {
 
 /// Makes keys and database, as `exequatur init` does.
 pub(crate) fn initialise(directory: &Path, seams: &Seams) {
-    let Configured { compiled, directory } = configuration(directory);
+    let Configured { compiled, directory, .. } = configuration(directory);
     let (region, settings) = (&compiled.law.region, &compiled.settings);
     let new = NewPairwise::WithNewDatabase { database_exists: false };
     initialise_key_store(region, (settings, &directory), new, seams).unwrap();

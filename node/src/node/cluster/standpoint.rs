@@ -1,0 +1,93 @@
+//! What this node says of itself to others, and what it knows of them: by the ledger once it has
+//! one, before that by what was pinned.
+
+use std::collections::BTreeMap;
+
+use exequatur_federation::{
+    ledger::{Bearer, Digest, IdentityKey, LedgerId, LogId, Member, Signature},
+    membership::{Greeting, LEVELS, NodeId},
+};
+
+use crate::{
+    consensus::{LogReader, SharedLedger},
+    identity::{self, build},
+    peer::{NodeKey, NodeKeyError, Standpoint},
+};
+
+/// What a node knows at every moment.
+pub(super) struct LocalStandpoint {
+    pub(super) own: Bearer,
+    pub(super) ledger: LedgerId,
+    pub(super) genesis: Digest,
+    /// Digest of the `federation.toml` that this node goes by.
+    pub(super) law: Digest,
+    pub(super) starts: u64,
+    /// Founders, or the members that an invite names.
+    pub(super) pinned: BTreeMap<NodeId, Member>,
+    pub(super) shared: SharedLedger,
+    pub(super) log: LogReader,
+}
+
+impl Standpoint for LocalStandpoint {
+    fn greeting(&self, to: NodeId) -> Greeting {
+        let flushed = self.log.ends().1.map_or(0, |LogId { index, .. }| index);
+        // A log that was cut at the front holds what its snapshot covers.
+        let covered = self.shared.load().applied.map_or(0, |id| id.index);
+        Greeting {
+            cluster: self.ledger.cluster,
+            epoch: self.ledger.epoch,
+            genesis: self.genesis,
+            law: self.law,
+            region: self.own.region,
+            node: self.own.node,
+            to,
+            levels: LEVELS,
+            build: build(),
+            starts: self.starts,
+            flushed: flushed.max(covered),
+        }
+    }
+
+    fn level(&self) -> u16 {
+        let view = self.shared.load();
+        // The genesis of this release has the lowest level that it knows.
+        view.ledger.id().map_or(LEVELS.lowest, |_| view.ledger.level())
+    }
+
+    fn is_announced(&self, law: &Digest) -> bool {
+        self.shared.load().ledger.is_announced(law)
+    }
+
+    fn member(&self, node: NodeId) -> Option<Member> {
+        let view = self.shared.load();
+        if view.ledger.id().is_none() {
+            return self.pinned.get(&node).copied();
+        }
+        let row = view.ledger.member(node)?;
+        let key = exequatur_federation::membership::thumbprint(&row.key)?;
+        Some(Member { region: row.region, key })
+    }
+
+    fn is_voter(&self, node: NodeId) -> bool {
+        let view = self.shared.load();
+        let voters = view.membership.configurations.items();
+        if voters.is_empty() {
+            // Before the first membership is applied, whoever was pinned may lead.
+            return self.pinned.contains_key(&node);
+        }
+        voters.iter().any(|set| set.items().contains(&node))
+    }
+}
+
+/// The key in the cluster's directory.
+pub(super) struct LocalKey(pub(super) identity::NodeKey);
+
+impl NodeKey for LocalKey {
+    fn identity(&self) -> IdentityKey {
+        self.0.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, NodeKeyError> {
+        self.0.sign(message).ok_or(NodeKeyError)
+    }
+}
