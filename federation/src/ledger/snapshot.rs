@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{jose::sha256, membership::LEVELS, region::RegionNumber, replicable};
 
-/// Largest table: all revocations of one region at every cap stay below it.
-pub const TABLE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Largest table: the logs of 64 regions at every cap, each head cosigned by all others, stay below
+/// it, and so does everything else.
+pub const TABLE_BYTES_MAX: usize = 1 << 30;
 
 replicable! {
     /// What consensus says about a snapshot.

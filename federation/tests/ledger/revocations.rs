@@ -184,6 +184,23 @@ fn a_declared_stand_in_revokes_everything_of_a_region_that_goes() {
 }
 
 #[test]
+fn a_shorter_revocation_shortens_no_other_of_the_same_list() {
+    let mut world = World::new(3, 1);
+    let list = Target::List(ListId::new(5));
+    let end = |world: &World| {
+        let owner = world.ledger.revocations(region(1)).unwrap();
+        owner.lists.get(&ListId::new(5)).unwrap().expires_at
+    };
+    world.propose(1, revoke(1, token(5, 1), Mode::Cutoff, NOW + DAY));
+    for target in [token(5, 2), list] {
+        assert_eq!(world.propose(1, revoke(1, target, Mode::Cutoff, NOW)), Outcome::Applied);
+        assert_eq!(end(&world), at(NOW + DAY));
+    }
+    world.propose(1, revoke(1, list, Mode::Cutoff, NOW + 2 * DAY));
+    assert_eq!(end(&world), at(NOW + 2 * DAY));
+}
+
+#[test]
 fn a_list_that_was_cut_off_is_dead_up_to_then() {
     let mut world = World::new(3, 1);
     world.propose(1, revoke(1, token(5, 1), Mode::Cutoff, NOW + 300));

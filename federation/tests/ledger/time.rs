@@ -78,6 +78,19 @@ fn a_region_that_has_gone_is_not_asked_for_the_time() {
 }
 
 #[test]
+fn it_does_not_go_back_when_the_regions_that_are_asked_change() {
+    let mut world = World::new(3, 1);
+    for (number, seconds) in [(1, 10), (2, 20), (3, 30)] {
+        tick(&mut world, number, NOW + seconds);
+    }
+    assert_eq!(world.ledger.time(), at(NOW + 20));
+    evacuate(&mut world, 3);
+    // Of 10 and 20 the lower one is 10.
+    tick(&mut world, 1, NOW + 11);
+    assert_eq!(world.ledger.time(), at(NOW + 20));
+}
+
+#[test]
 fn what_was_missed_in_a_pause_is_made_up_entry_by_entry() {
     let mut world = World::new(3, 1);
     // One digest in each of the 256 parts.

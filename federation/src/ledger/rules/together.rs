@@ -77,9 +77,10 @@ fn counts(case: &Case<'_>, row: &PendingRow, need: Need) -> bool {
     may && !is_over(row, case.now)
 }
 
+/// Whether the parts of two different regions are all that is needed.
 fn completes(first: RegionNumber, second: RegionNumber, need: Need) -> bool {
     match need {
-        Need::Two | Need::AnyTwo => first != second,
-        Need::AndOne(region) => first != second && (first == region || second == region),
+        Need::Two | Need::AnyTwo => true,
+        Need::AndOne(region) => first == region || second == region,
     }
 }
