@@ -5,7 +5,9 @@
 //! votes.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -23,6 +25,7 @@ use crate::hsm::{
 
 /// Largest anchor: its values are of fixed width, some 150 bytes.
 const ANCHOR_BYTES_MAX: usize = 512;
+const MODE_OWNER_ONLY: u32 = 0o700;
 
 /// A place that keeps an anchor. Both methods may block.
 pub trait AnchorStore: Send + Sync {
@@ -151,6 +154,15 @@ impl FileAnchor {
     }
 }
 
+/// Makes the directory of a file, if it is missing, durably and for its owner alone.
+fn make_parent(path: &Path) -> io::Result<()> {
+    let named =
+        |path: &'_ Path| path.parent().filter(|p| !p.as_os_str().is_empty()).map(Path::to_owned);
+    let Some(parent) = named(path).filter(|parent| !parent.exists()) else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(MODE_OWNER_ONLY).create(&parent)?;
+    File::open(named(&parent).as_deref().unwrap_or(Path::new(".")))?.sync_all()
+}
+
 fn real(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
 }
@@ -168,10 +180,8 @@ impl AnchorStore for FileAnchor {
     }
 
     fn write(&self, anchor: &Anchor) -> Result<(), AnchorError> {
-        if let Some(parent) = self.path.parent() {
-            fs::create_dir_all(parent)
-                .map_err(|source| AnchorError::Parent { path: self.path.clone(), source })?;
-        }
+        make_parent(&self.path)
+            .map_err(|source| AnchorError::Parent { path: self.path.clone(), source })?;
         Ok(Replacement::begin(&self.path)?.commit(&anchor.seal())?)
     }
 

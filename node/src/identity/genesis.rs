@@ -35,8 +35,6 @@ pub struct Founding<'a> {
     pub cluster: ClusterId,
     /// The time.
     pub now: UnixTime,
-    /// Whether losing one region may take the quorum.
-    pub accept_reduced_survival: bool,
 }
 
 /// Why nothing was founded.
@@ -76,11 +74,8 @@ pub enum FoundingError {
         node: NodeId,
     },
     /// The voters break a rule.
-    #[error("{fault}; `--accept-reduced-survival` founds it all the same")]
-    Voters {
-        /// Which rule.
-        fault: VoterFault,
-    },
+    #[error(transparent)]
+    Voters(#[from] VoterFault),
     /// No feature level is known to all.
     #[error(
         "node {node} knows the feature levels {} to {}, and another founder only up to {level}",
@@ -182,11 +177,8 @@ impl Founding<'_> {
     /// See [`FoundingError`].
     pub fn command(&self) -> Result<(Header, Command), FoundingError> {
         let founders = self.founders()?;
-        voters::check(
-            founders.values().map(|ticket| ticket.description.region),
-            self.accept_reduced_survival,
-        )
-        .map_err(|fault| FoundingError::Voters { fault })?;
+        // No exception: what `federation.toml` must keep, it keeps without one.
+        voters::check(founders.values().map(|ticket| ticket.description.region), false)?;
         let level = level(founders.values())?;
         let header = Header {
             region: self.here.region,

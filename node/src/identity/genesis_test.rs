@@ -89,7 +89,6 @@ impl Lab {
             here: self.parties[0].description,
             cluster: Fixed([6; 16]),
             now: UnixTime::from_seconds(1_800_000_000),
-            accept_reduced_survival: false,
         }
     }
 
@@ -199,6 +198,18 @@ async fn a_node_that_is_not_to_vote_is_no_founder() {
     let refused = lab.founding(&tickets).command().unwrap_err();
     assert!(matches!(refused, FoundingError::NoVoter { node } if node.bits() == 9), "{refused}");
     assert!(lab.founding(&tickets[..3]).command().is_ok());
+}
+
+#[tokio::test]
+async fn founders_of_whom_one_region_could_stop_all_found_nothing() {
+    let mut lab = Lab::new();
+    let us = exequatur_federation::region::RegionId::new("us").unwrap();
+    // The check of the file refuses it before; the founding does not rely on that.
+    lab.settings.regions.get_mut(&us).unwrap().nodes.clear();
+    let tickets = lab.tickets().await;
+    let refused = lab.founding(&[tickets[0], tickets[2]]).command().unwrap_err();
+    let even = FoundingError::Voters(VoterFault::Even { count: 2 });
+    assert_eq!(refused.to_string(), even.to_string());
 }
 
 #[tokio::test]

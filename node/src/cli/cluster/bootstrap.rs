@@ -34,9 +34,6 @@ pub(in super::super) struct Bootstrap {
     /// The `node.ticket` of a founder: one for each voter of federation.toml, this node's too.
     #[arg(long = "ticket", value_name = "FILE", required = true, num_args = 1..)]
     tickets: Vec<PathBuf>,
-    /// Found it although losing one region may take the quorum.
-    #[arg(long)]
-    accept_reduced_survival: bool,
 }
 
 #[derive(Serialize)]
@@ -63,7 +60,6 @@ impl Bootstrap {
             here: open.description(),
             cluster,
             now: seams.clock.now(),
-            accept_reduced_survival: self.accept_reduced_survival,
         };
         let command = founding.command().map_err(|e| CliError::local(&e))?;
         let frame = runtime()?
