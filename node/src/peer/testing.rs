@@ -5,7 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -80,6 +80,8 @@ impl Authority {
 /// What a test's node knows; a test may change it at any time.
 pub(crate) struct TestStandpoint {
     pub(crate) known: Mutex<Known>,
+    /// Index of the last durable entry, where there is a log.
+    pub(crate) flushed: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
 }
 
 pub(crate) struct Known {
@@ -98,7 +100,9 @@ impl TestStandpoint {
 
 impl Standpoint for TestStandpoint {
     fn greeting(&self, to: NodeId) -> Greeting {
-        Greeting { to, ..self.known.lock().unwrap().own }
+        let own = self.known.lock().unwrap().own;
+        let flushed = self.flushed.get().map_or(own.flushed, |flushed| flushed());
+        Greeting { to, flushed, ..own }
     }
 
     fn level(&self) -> u16 {
@@ -266,7 +270,8 @@ impl World {
             members: self.members.clone(),
             voters: self.members.keys().copied().collect(),
         };
-        let standpoint = Arc::new(TestStandpoint { known: Mutex::new(known) });
+        let standpoint =
+            Arc::new(TestStandpoint { known: Mutex::new(known), flushed: OnceLock::new() });
         let greeter = Arc::new(Greeter {
             standpoint: Arc::clone(&standpoint) as Arc<dyn Standpoint>,
             key: Arc::clone(&self.keys[&id]) as Arc<dyn NodeKey>,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use exequatur_federation::{
-    ledger::{EnvelopeError, Kind, LogId, Vote, envelope::FORMAT},
+    ledger::{EnvelopeError, Kind, LogId, Vote},
     membership::NodeId,
 };
 use openraft::alias::{LogIdOf, VoteOf};
@@ -39,13 +39,14 @@ pub(crate) enum WireError {
 }
 
 impl WireError {
-    /// Tells what is of a later release from what is broken.
+    /// Tells what is of a later release from what is broken. Another format is broken: it is read
+    /// before the checksum, and no text's first letter may stop a node. A format comes with a
+    /// feature level, which the greeting asks for.
     pub(super) fn of(what: &'static str, error: EnvelopeError) -> Self {
         match error {
             EnvelopeError::Kind { got } if Kind::from_number(got).is_none() => {
                 Self::Later { what, error }
             }
-            EnvelopeError::Format { got } if got > FORMAT => Self::Later { what, error },
             EnvelopeError::Kind { .. }
             | EnvelopeError::Format { .. }
             | EnvelopeError::Checksum

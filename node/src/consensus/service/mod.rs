@@ -9,6 +9,8 @@ mod append;
 mod deadline;
 mod gate;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
