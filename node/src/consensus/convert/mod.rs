@@ -11,6 +11,8 @@ mod entry;
 mod forward;
 mod log_id;
 mod membership;
+#[cfg(test)]
+mod messages_test;
 mod offer;
 pub(crate) mod proto;
 mod transfer;

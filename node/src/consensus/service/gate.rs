@@ -27,9 +27,14 @@ impl Gate {
     pub(super) fn member<T>(&self, request: &Request<T>) -> Result<Certified, Status> {
         let certified = request.extensions().get::<Certified>().copied();
         let caller = certified.ok_or_else(|| Status::unauthenticated("nobody is certified"))?;
+        self.belongs(caller)?;
+        Ok(caller)
+    }
+
+    fn belongs(&self, caller: Certified) -> Result<(), Status> {
         let member = self.standpoint.member(caller.node);
         if member.is_some_and(|member| member.region == caller.region) {
-            return Ok(caller);
+            return Ok(());
         }
         Err(Status::permission_denied(format!("node {} is not a member any more", caller.node)))
     }
@@ -52,11 +57,8 @@ impl Gate {
 
     /// Whether a caller, once let in, may go on.
     pub(super) fn still(&self, caller: Certified) -> Result<(), Status> {
-        let member = self.standpoint.member(caller.node);
-        if member.is_some_and(|member| member.region == caller.region) {
-            return self.may_lead(caller.node);
-        }
-        Err(Status::permission_denied(format!("node {} is not a member any more", caller.node)))
+        self.belongs(caller)?;
+        self.may_lead(caller.node)
     }
 
     /// Whether the caller leads under its own vote.

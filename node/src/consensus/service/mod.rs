@@ -179,6 +179,8 @@ where
         request: Request<proto::AppendRequest>,
     ) -> Result<Response<proto::AppendResponse>, Status> {
         let leader = self.gate.voter(&request)?;
+        // Heartbeats come as long as there is a leader, so that this is as good as a timer.
+        self.incoming.forget_stale();
         let append = read_append(request.get_ref())
             .map_err(|error| refuse_from_leader(&self.older, leader.node, &error))?;
         self.gate.leads(leader, &append.vote)?;

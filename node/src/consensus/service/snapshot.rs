@@ -3,7 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use openraft::{
     alias::{SnapshotMetaOf, SnapshotOf, VoteOf},
     storage::RaftStateMachine,
 };
+use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::{SnapshotCheck, stopped};
@@ -36,6 +37,10 @@ pub const SNAPSHOT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Longest pause between two pieces.
 const NEXT_PIECE: Duration = Duration::from_secs(60);
 
+/// How long what has come of a snapshot is kept for the next call: a leader that still wants to
+/// send it calls again within seconds.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+
 /// How far a transfer has come.
 pub(super) type Progresses =
     Pin<Box<dyn Stream<Item = Result<SnapshotProgress, Status>> + Send + 'static>>;
@@ -54,6 +59,7 @@ struct Partial {
     name: Option<Name>,
     bytes: BytesMut,
     digest: Option<Context>,
+    touched: Option<Instant>,
 }
 
 /// What makes two offers one snapshot, whoever makes them.
@@ -126,7 +132,16 @@ impl Incoming {
         Ok(Transfer { incoming: Arc::clone(self), call, vote, name, pieces })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Partial> {
+    /// Gives up what nobody has added to for long, so that a snapshot that never comes does not
+    /// hold its memory.
+    pub(super) fn forget_stale(&self) {
+        let mut partial = self.lock();
+        if partial.touched.is_some_and(|at| at.elapsed() > KEPT_FOR) {
+            partial.restart(None);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Partial> {
         self.partial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,6 +149,7 @@ impl Incoming {
 impl Partial {
     fn restart(&mut self, name: Option<Name>) {
         self.digest = name.is_some().then(|| Context::new(&SHA256));
+        self.touched = name.is_some().then(Instant::now);
         self.name = name;
         self.bytes = BytesMut::new();
     }
@@ -156,6 +172,7 @@ impl Partial {
                 "a piece from {received} to {end} is none of a snapshot of {length} bytes"
             )));
         }
+        self.touched = Some(Instant::now());
         // Room grows with what is really there, not with what was announced.
         self.bytes.extend_from_slice(&chunk.data);
         if let Some(digest) = &mut self.digest {
@@ -206,9 +223,9 @@ impl Transfer {
     }
 
     /// What has come, if this still is the latest call.
-    fn partial(&self) -> Result<std::sync::MutexGuard<'_, Partial>, Status> {
+    fn partial(&self) -> Result<MutexGuard<'_, Partial>, Status> {
         let partial = self.incoming.lock();
-        if partial.call == self.call {
+        if partial.call == self.call && partial.name.as_ref() == Some(&self.name) {
             return Ok(partial);
         }
         Err(Status::aborted("another call brings a snapshot"))

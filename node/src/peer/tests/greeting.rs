@@ -32,10 +32,11 @@ async fn refusal(change: impl FnOnce(&mut Known)) -> HelloRefused {
 }
 
 async fn refused(client: &TestNode) -> HelloRefused {
-    match client.dialer().dial(node_id(2)).await.unwrap_err() {
-        DialError::Greet { source: GreetError::RefusedByPeer(refused), .. } => refused,
-        other => panic!("{other:?}"),
-    }
+    let error = client.dialer().dial(node_id(2)).await.unwrap_err();
+    let DialError::Greet { source: GreetError::RefusedByPeer(refused), .. } = error else {
+        panic!("{error:?}");
+    };
+    refused
 }
 
 #[tokio::test]

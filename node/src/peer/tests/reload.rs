@@ -61,14 +61,14 @@ async fn an_authority_follows_another_without_a_connection_lost() {
     assert!(client.credentials.reload_if_changed().await.unwrap());
     Calls::over(client.dialer().dial(node_id(2)).await.unwrap()).await.call().await.unwrap();
     let old = Stranger::with(old_pair.clone());
-    assert!(old.is_answered(&serving, &client, &server).await, "both are trusted");
+    assert!(old.answered(&serving, &client, &server).await, "both are trusted");
 
     fs::write(world.path("r1-ca.pem"), &next.pem).unwrap();
     assert!(server.credentials.reload_if_changed().await.unwrap());
     assert!(client.credentials.reload_if_changed().await.unwrap());
     Calls::over(client.dialer().dial(node_id(2)).await.unwrap()).await.call().await.unwrap();
     let old = Stranger::with(old_pair);
-    assert!(!old.is_answered(&serving, &client, &server).await, "the old one is not trusted");
+    assert!(!old.answered(&serving, &client, &server).await, "the old one is not trusted");
     assert_eq!(calls.call().await.unwrap(), "0000000000000001", "the first connection");
 }
 

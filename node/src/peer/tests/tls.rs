@@ -57,7 +57,7 @@ async fn strangers_with_any_other_certificate_are_not_answered() {
         let usages = usages.to_vec();
         region.sign(&[&own], move |params| params.extended_key_usages = usages)
     };
-    assert!(Stranger::with(good()).is_answered(&serving, &client, &server).await, "the control");
+    assert!(Stranger::with(good()).answered(&serving, &client, &server).await, "the control");
 
     let dns = |params: &mut rcgen::CertificateParams| {
         params.subject_alt_names = vec![rcgen::SanType::DnsName("localhost".try_into().unwrap())];
@@ -92,7 +92,7 @@ async fn strangers_with_any_other_certificate_are_not_answered() {
     let count = cases.len() as u64;
     for (case, pair) in cases {
         let stranger = Stranger { pair, ..Stranger::with(good()) };
-        assert!(!stranger.is_answered(&serving, &client, &server).await, "{case}");
+        assert!(!stranger.answered(&serving, &client, &server).await, "{case}");
     }
     until("counted", || serving.meters.handshake_failures.get() == count).await;
     assert_eq!(
@@ -107,7 +107,7 @@ async fn another_protocol_or_an_old_version_of_tls_is_not_answered() {
     let good = || world.authority(1).sign(&[&World::uri(1, 1)], |_| ());
     for protocols in [vec![], vec![b"h2".to_vec()], vec![b"exequatur-peer/2".to_vec()]] {
         let stranger = Stranger { protocols: protocols.clone(), ..Stranger::with(good()) };
-        assert!(!stranger.is_answered(&serving, &client, &server).await, "{protocols:?}");
+        assert!(!stranger.answered(&serving, &client, &server).await, "{protocols:?}");
     }
     let old = Stranger { old: true, ..Stranger::with(good()) };
     assert!(old.connect(&serving).await.is_err());

@@ -150,12 +150,7 @@ impl Stranger {
     }
 
     /// Whether the server says anything at all, to a good greeting of `node`.
-    pub(super) async fn is_answered(
-        self,
-        to: &Serving,
-        node: &TestNode,
-        server: &TestNode,
-    ) -> bool {
+    pub(super) async fn answered(self, to: &Serving, node: &TestNode, server: &TestNode) -> bool {
         let Ok(mut io) = self.connect(to).await else { return false };
         let hello = hello(node, server, &channel(&io));
         greet(&mut io, &hello.seal()).await.is_some()

@@ -2,14 +2,14 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use exequatur_federation::ledger::{Batch, Outcome};
+use exequatur_federation::ledger::{BATCH_BYTES_MAX, Batch, BatchBuilder, Outcome};
 
 use super::{
     federation::{Federation, raft_id, tick},
     proxy::Path,
 };
 use crate::{
-    consensus::{Decision, ForwardError, Forwarded},
+    consensus::{Decision, ENTRIES_MAX, ForwardError, Forwarded},
     peer::testing::{node_id, until},
 };
 
@@ -74,6 +74,30 @@ async fn a_node_that_hears_nobody_is_denied_its_pre_votes_so_that_terms_do_not_r
     let index = federation.write(2).await;
     federation.applied(deaf, index).await;
     assert_eq!((federation.term(leader), federation.leader().await), (term, leader));
+}
+
+#[tokio::test]
+async fn the_largest_append_fits_a_message_so_that_no_follower_is_stuck() {
+    let federation = Federation::start(&[1, 2, 3]).await;
+    federation.write(0).await;
+    let leader = federation.leader().await;
+    let behind = if leader == 1 { 2 } else { 1 };
+    federation.members[&behind].proxy.set(Path::Silent);
+    let mut builder = BatchBuilder::default();
+    let mut serial = 0;
+    while builder.push(&tick(1, 1, serial)) {
+        serial += 1;
+    }
+    let batch = builder.finish();
+    assert!(batch.sealed().len() > BATCH_BYTES_MAX - 128, "{batch}");
+    let raft = federation.raft(leader);
+    let writes = (0..2 * ENTRIES_MAX).map(|_| {
+        let batch = batch.clone();
+        async move { raft.client_write(batch).await.map(|written| written.log_id.index) }
+    });
+    let indexes = futures_util::future::try_join_all(writes).await.unwrap();
+    federation.members[&behind].proxy.set(Path::Open);
+    federation.applied(behind, *indexes.iter().max().unwrap()).await;
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn a_snapshot_over_a_slow_link_that_breaks_goes_on_from_where_it_was() {
     let federation = Federation::start(&[1, 2]).await;
     let index = federation.write(0).await;
     let leader = federation.leader().await;
-    let bytes: Bytes = (0..BYTES).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
+    let bytes: Bytes = (0..=250_u8).cycle().take(BYTES).collect::<Vec<_>>().into();
     let raft = federation.raft(leader);
     federation.members[&leader].machine.0.lock().unwrap().snapshot_bytes = bytes.clone();
     federation.applied(leader, index).await;

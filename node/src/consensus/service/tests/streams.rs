@@ -1,6 +1,7 @@
 //! Connections with more streams than are allowed, and streams on which nothing comes.
 
-use exequatur_federation::membership::PEER_PROTOCOL;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
 
@@ -34,7 +35,6 @@ fn headers() -> Vec<u8> {
 
 #[tokio::test]
 async fn ten_thousand_streams_on_one_connection_harm_that_connection_alone() {
-    assert_eq!(PEER_PROTOCOL, b"exequatur-peer/1");
     let federation = Federation::start(&[1]).await;
     let io = federation.members[&2].node.dialer().dial(node_id(3)).await.unwrap();
     let (mut read, mut write) = tokio::io::split(io);
@@ -47,7 +47,9 @@ async fn ten_thousand_streams_on_one_connection_harm_that_connection_alone() {
         let _cut = write.write_all(&flood).await;
         let _cut = write.flush().await;
     };
-    let (mut answers, mut resets, mut goodbye) = (0_u32, 0_u32, false);
+    let (mut answers, mut resets) = (0_u32, 0_u32);
+    // Ends when the server has ended the connection; its farewell may be lost with what it has not
+    // read.
     let reading = async {
         let mut head = [0; 9];
         while read.read_exact(&mut head).await.is_ok() {
@@ -59,16 +61,12 @@ async fn ten_thousand_streams_on_one_connection_harm_that_connection_alone() {
             match head[3] {
                 1 => answers += 1,
                 3 => resets += 1,
-                7 => goodbye = true,
                 _ => {}
-            }
-            if goodbye {
-                break;
             }
         }
     };
-    tokio::join!(writing, reading);
-    assert!(goodbye, "{answers} answered, {resets} reset");
+    let both = async { tokio::join!(writing, reading) };
+    tokio::time::timeout(Duration::from_secs(60), both).await.expect("the connection ends");
     assert!(answers <= 32 && resets < 1_000, "{answers} answered, {resets} reset");
 
     let mut client = client(&federation.members[&2].node, node_id(3));
