@@ -40,7 +40,7 @@ pub struct Judgement<'a> {
     pub certified: Certified,
     /// The other's membership, if it has one.
     pub member: Option<&'a Member>,
-    /// Whether the other's `federation.toml` is one that was announced and may come into force.
+    /// Whether the other's `federation.toml` is in force, or was announced and may come into force.
     pub law_announced: bool,
     /// What was witnessed of the other.
     pub witnessed: Witnessed,

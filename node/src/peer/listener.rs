@@ -21,7 +21,7 @@ use tokio::{
 use tower::{Service, ServiceExt as _};
 
 use super::{
-    greeter::Greeter,
+    greeter::{GreetError, Greeter},
     limits::{CONNECTION_WINDOW_BYTES, PeerLimits, STREAM_WINDOW_BYTES},
     transport::{PeerAcceptor, PeerIo},
 };
@@ -202,14 +202,20 @@ impl<A, S: Answers> Shared<A, S> {
             _ = stop.wait_for(|stop| *stop) => return,
             welcomed = welcomed => welcomed,
         };
-        let refused = |error: &dyn Error| {
+        let refused = |error: &(dyn Error + 'static)| {
             server.meters.handshake_failures.inc();
             let network = match origin {
                 Origin::Network(address) => TruncatedAddress::of(address.ip()).to_string(),
                 Origin::Local { .. } => "this machine".to_owned(),
             };
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(network, %error, cause, "a connection to the peer port was refused");
+            if error.is::<GreetError>() {
+                // A node of the federation: an operator has to do something.
+                tracing::warn!(network, %error, cause, "a node was not let in");
+            } else {
+                // Anybody can cause this, and must not fill a disk with it.
+                tracing::debug!(network, %error, cause, "a connection was not let in");
+            }
         };
         let (io, certified) = match welcomed {
             Ok(Ok(welcomed)) => welcomed,

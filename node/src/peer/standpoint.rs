@@ -21,7 +21,8 @@ pub trait Standpoint: Send + Sync + 'static {
     /// The feature level in force.
     fn level(&self) -> u16;
 
-    /// Whether a `federation.toml` of this digest was announced and may come into force.
+    /// Whether a `federation.toml` of this digest is in force, or was announced and may come into
+    /// force: while a new one is brought to all nodes, some go by the one and some by the other.
     fn is_announced(&self, law: &Digest) -> bool;
 
     /// The membership of a node, if it is a member now.

@@ -1,5 +1,6 @@
 //! Real TLS on loopback: who is let in, who is not, and what stays when certificates change.
 
+mod asserted;
 mod greeting;
 mod reload;
 mod tls;

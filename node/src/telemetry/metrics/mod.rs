@@ -267,6 +267,7 @@ mod tests {
             r#"exequatur_connections_open{listener="public"} 1"#,
             r#"exequatur_tls_handshake_failures_total{listener="public"} 0"#,
             "exequatur_certificate_not_after_seconds 0",
+            "exequatur_peer_certificate_not_after_seconds 0",
             "exequatur_sign_pending 0",
             "exequatur_audit_records_total 0",
         ] {
