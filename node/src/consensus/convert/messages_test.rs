@@ -1,12 +1,7 @@
 //! Every message says the same after it has travelled, and no bytes whatever do any harm.
 
-use std::time::Duration;
-
 use exequatur_federation::{
-    ledger::{
-        Batch, Command, EntryPayload, Fixed, Header, LogEntry, LogId, Objection, Outcome, Proposal,
-        Tick, Vote,
-    },
+    ledger::{Batch, Command, EntryPayload, Fixed, Header, LogEntry, LogId, Proposal, Tick, Vote},
     membership::NodeId,
     region::RegionNumber,
     time::UnixTime,
@@ -49,7 +44,7 @@ fn travelled<M: prost::Message + Default>(message: &M) -> M {
 
 fn append() -> AppendEntriesRequest<TypeConfig> {
     let batch = Batch::of(&tick(1)).unwrap();
-    let entry = |index, payload| to_entry(&LogEntry { id: id(5, index), payload });
+    let entry = |index, payload| to_entry(&LogEntry { id: id(5, index), payload }).unwrap();
     AppendEntriesRequest {
         vote: vote(5, true),
         prev_log_id: Some(to_log_id(&id(4, 6))),
@@ -137,31 +132,6 @@ fn an_offer_says_the_same_after_travelling() {
         let offer = Offer { vote: vote(5, true), digest: Fixed([7; 32]), length: 9, meta };
         assert_eq!(read_offer(&travelled(&wire_offer(&offer).unwrap())), Ok(offer));
     }
-}
-
-#[test]
-fn proposals_and_what_became_of_them_say_the_same_after_travelling() {
-    let proposals = [tick(1), tick(2)];
-    let read = read_proposals(&travelled(&wire_proposals(&proposals)));
-    assert_eq!(read.unwrap(), proposals);
-    let decisions = vec![
-        Decision { outcome: Outcome::Applied, index: Some(8) },
-        Decision { outcome: Outcome::Refused(Objection::Signature), index: None },
-    ];
-    for forwarded in [
-        Forwarded::Decided(decisions),
-        Forwarded::NotLeader { leader: Some(node(3)) },
-        Forwarded::NotLeader { leader: None },
-        Forwarded::Overloaded { retry_after: Duration::from_millis(250) },
-    ] {
-        let read = read_forwarded(travelled(&wire_forwarded(&forwarded)), 2);
-        assert_eq!(read, Ok(forwarded));
-    }
-    let one = Forwarded::Decided(vec![Decision { outcome: Outcome::Applied, index: None }]);
-    assert!(read_forwarded(wire_forwarded(&one), 2).is_err(), "one outcome for two");
-    assert!(read_proposals(&wire_proposals(&[])).is_err());
-    let many: Vec<_> = (0..=PROPOSALS_MAX as u64).map(tick).collect();
-    assert!(read_proposals(&wire_proposals(&many)).is_err());
 }
 
 proptest! {

@@ -5,11 +5,11 @@ use std::{sync::atomic::Ordering, time::Duration};
 use exequatur_federation::ledger::{BATCH_BYTES_MAX, Batch, BatchBuilder, Outcome};
 
 use super::{
-    federation::{Federation, raft_id, tick},
+    federation::{Federation, batch, raft_id, tick},
     proxy::Path,
 };
 use crate::{
-    consensus::{Decision, ENTRIES_MAX, ForwardError, Forwarded},
+    consensus::{Answer, ENTRIES_MAX, ForwardError, Forwarded},
     peer::testing::{node_id, until},
 };
 
@@ -108,20 +108,19 @@ async fn proposals_are_handed_to_the_leader_and_their_outcomes_come_back() {
     let from = if leader == 1 { 2 } else { 1 };
     let region = u16::try_from(from).unwrap();
     let forwarder = &federation.members[&from].forwarder;
-    let proposals = [tick(from, region, 1), tick(from, region, 2)];
+    let proposals = batch(&[tick(from, region, 1), tick(from, region, 2)]);
     let forwarded = forwarder.propose(node_id(leader), &proposals, LIMIT).await.unwrap();
-    let Forwarded::Decided(decisions) = forwarded else { panic!("{forwarded:?}") };
-    assert_eq!(decisions.len(), 2);
-    for Decision { outcome, index } in decisions {
-        assert_eq!(outcome, Outcome::Applied);
-        assert!(index.is_some());
+    let Forwarded::Answered(answers) = forwarded else { panic!("{forwarded:?}") };
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        assert!(matches!(answer, Answer::Decided { outcome: Outcome::Applied, .. }), "{answer:?}");
     }
 
     let third = 6 - leader - from;
     let forwarded = forwarder.propose(node_id(third), &proposals, LIMIT).await.unwrap();
     assert_eq!(forwarded, Forwarded::NotLeader { leader: Some(node_id(leader)) });
 
-    let foreign = [tick(leader, u16::try_from(leader).unwrap(), 3)];
+    let foreign = batch(&[tick(leader, u16::try_from(leader).unwrap(), 3)]);
     let refused = forwarder.propose(node_id(leader), &foreign, LIMIT).await.unwrap_err();
     assert!(matches!(refused, ForwardError::Refused { .. }), "{refused}");
     assert!(refused.to_string().contains("of region"), "{refused}");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use exequatur_federation::{
-    ledger::{Batch, Command, Header, Proposal, Tick},
+    ledger::{Batch, BatchBuilder, Command, Header, Proposal, Tick},
     membership::{Certified, NodeId},
     time::UnixTime,
 };
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     consensus::{
-        Decision, ENTRIES_MAX, Forwarded, Forwarder, Network, OlderThanLedger, Parts, PeerService,
-        RaftId, RaftMember, TakesProposals, TypeConfig,
+        Answer, ENTRIES_MAX, Forwarded, Forwarder, LeaderAction, Leads, Network, OlderThanLedger,
+        Parts, PeerService, RaftId, RaftMember, TypeConfig, control::ControlError,
     },
     peer::{
         TlsConnector,
@@ -45,30 +45,29 @@ pub(super) struct Federation {
     pub(super) members: BTreeMap<u64, Member>,
 }
 
-/// Proposes what other nodes hand over, one entry each.
+/// Proposes what other nodes hand over, in one entry.
 struct Proposer(TestRaft);
 
-impl TakesProposals for Proposer {
-    async fn take(&self, _from: Certified, proposals: Vec<Proposal>) -> Forwarded {
-        let mut decisions = Vec::new();
-        for proposal in &proposals {
-            match self.0.client_write(Batch::of(proposal).unwrap()).await {
-                Ok(written) => decisions.push(Decision {
-                    outcome: written.data.0[0],
-                    index: Some(written.log_id.index),
-                }),
-                Err(error) => {
-                    let leader = match error.api_error() {
-                        Some(ClientWriteError::ForwardToLeader(forward)) => {
-                            forward.leader_id.map(|id| id.0)
-                        }
-                        _ => None,
-                    };
-                    return Forwarded::NotLeader { leader };
-                }
+impl Leads for Proposer {
+    async fn take(&self, _from: Certified, batch: Batch) -> Forwarded {
+        match self.0.client_write(batch).await {
+            Ok(written) => {
+                let index = written.log_id.index;
+                let answer = |outcome| Answer::Decided { index, outcome };
+                Forwarded::Answered(written.data.0.into_iter().map(answer).collect())
+            }
+            Err(error) => {
+                let leader = match error.api_error() {
+                    Some(ClientWriteError::ForwardToLeader(forward)) => forward.leader_id,
+                    _ => None,
+                };
+                Forwarded::NotLeader { leader: leader.map(|id| id.0) }
             }
         }
-        Forwarded::Decided(decisions)
+    }
+
+    async fn act(&self, _from: Certified, _action: LeaderAction) -> Result<(), ControlError> {
+        Err(ControlError::NotLeader { leader: None })
     }
 }
 
@@ -183,7 +182,7 @@ async fn start(node: TestNode, listener: TcpListener, proxy: Proxy) -> Member {
     let calls = PeerService::calls(Parts {
         raft: raft.clone(),
         standpoint: Arc::clone(&node.greeter.standpoint),
-        proposals: Arc::new(Proposer(raft.clone())),
+        leader: Arc::new(Proposer(raft.clone())),
         check_snapshot: Arc::new(|bytes, _| {
             if bytes.starts_with(b"bad") { Err("it begins with `bad`".to_owned()) } else { Ok(()) }
         }),
@@ -191,4 +190,13 @@ async fn start(node: TestNode, listener: TcpListener, proxy: Proxy) -> Member {
     });
     let serving = node.serve_on(listener, PeerLimits::default(), calls);
     Member { node, raft, machine, serving, older, forwarder, proxy }
+}
+
+/// The proposals as they are handed over.
+pub(super) fn batch(proposals: &[Proposal]) -> Batch {
+    let mut builder = BatchBuilder::default();
+    for proposal in proposals {
+        assert!(builder.push(proposal));
+    }
+    builder.finish()
 }

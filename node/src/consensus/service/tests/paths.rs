@@ -5,11 +5,11 @@ use std::time::Duration;
 use exequatur_federation::ledger::Outcome;
 
 use super::{
-    federation::{Federation, tick},
+    federation::{Federation, batch, tick},
     proxy::Path,
 };
 use crate::{
-    consensus::Forwarded,
+    consensus::{Answer, Forwarded},
     peer::testing::{node_id, until},
 };
 
@@ -44,24 +44,24 @@ async fn a_call_on_a_silent_lane_ends_and_the_next_one_passes_after_healing() {
     let region = u16::try_from(from).unwrap();
     let forwarder = &federation.members[&from].forwarder;
     let limit = Duration::from_secs(20);
-    let handed = forwarder.propose(node_id(leader), &[tick(from, region, 1)], limit).await;
-    assert!(matches!(handed, Ok(Forwarded::Decided(_))), "{handed:?}");
+    let handed = forwarder.propose(node_id(leader), &batch(&[tick(from, region, 1)]), limit).await;
+    assert!(matches!(handed, Ok(Forwarded::Answered(_))), "{handed:?}");
     // Only who calls the leader passes its proxy, so that it goes on leading.
     federation.members[&leader].proxy.set(Path::Silent);
-    let lost = forwarder.propose(node_id(leader), &[tick(from, region, 2)], limit).await;
+    let lost = forwarder.propose(node_id(leader), &batch(&[tick(from, region, 2)]), limit).await;
     assert!(lost.is_err(), "{lost:?}");
     federation.members[&leader].proxy.set(Path::Open);
     let mut serial = 3;
     let decided = loop {
-        let proposals = [tick(from, region, serial)];
+        let proposals = batch(&[tick(from, region, serial)]);
         let at = node_id(federation.leader().await);
-        if let Ok(Forwarded::Decided(decided)) = forwarder.propose(at, &proposals, limit).await {
+        if let Ok(Forwarded::Answered(decided)) = forwarder.propose(at, &proposals, limit).await {
             break decided;
         }
         serial += 1;
         assert!(serial < 100);
     };
-    assert_eq!(decided[0].outcome, Outcome::Applied);
+    assert!(matches!(decided[0], Answer::Decided { outcome: Outcome::Applied, .. }));
 }
 
 #[tokio::test]
