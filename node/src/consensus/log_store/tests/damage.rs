@@ -45,6 +45,8 @@ async fn is_refused(disk: &SimulatedDisk) -> bool {
     assert_eq!(reader.try_get_log_entries(0..9).await.unwrap(), three());
     assert_eq!(reader.read_vote().await.unwrap(), Some(vote(1)));
     assert_eq!(store.read_committed().await.unwrap(), Some(log_id(1, 2)));
+    // It need not be closed, which takes longer than all else.
+    disk.lose_unsynced();
     false
 }
 
@@ -105,33 +107,75 @@ fn every_flipped_bit_of_a_record_is_noticed() {
     }
 }
 
-/// Flips one bit of every byte of a part of the file; the bit moves on from byte to byte.
-async fn flip(part: usize, parts: usize) {
-    without_panic_messages();
-    let (disk, bytes) = small_log().await;
-    let (mut refused, mut harmless) = (0, 0);
-    for at in (part..bytes.len()).step_by(parts) {
-        let mut flipped = bytes.clone();
-        flipped[at] ^= 1 << ((at / parts) % 8);
-        disk.set_log_bytes(flipped);
-        if is_refused(&disk).await {
-            refused += 1;
-        } else {
-            harmless += 1;
+/// Changed files: one bit of every byte that makes a difference, the bit moving on from byte to
+/// byte. A stretch of which every bit can be changed at once without a difference is not in use, and
+/// is done with in one step.
+async fn flipped(bytes: &[u8], mut check: impl AsyncFnMut(Vec<u8>) -> bool) {
+    let mut in_use = 0;
+    let mut stretches = vec![0..bytes.len()];
+    while let Some(stretch) = stretches.pop() {
+        let mut changed = bytes.to_vec();
+        if stretch.len() == 1 {
+            changed[stretch.start] ^= 1 << (stretch.start % 8);
+            check(changed).await;
+            in_use += 1;
+            continue;
+        }
+        changed[stretch.clone()].iter_mut().for_each(|byte| *byte = !*byte);
+        if check(changed).await {
+            let middle = usize::midpoint(stretch.start, stretch.end);
+            stretches.extend([stretch.start..middle, middle..stretch.end]);
         }
     }
-    println!("{refused} refused, {harmless} harmless");
-    assert!(refused > 0 && harmless > 0);
+    assert!(in_use > 500, "header, entries and state are more: {in_use}");
 }
 
 #[tokio::test]
-async fn a_flipped_bit_in_any_byte_of_the_file_is_noticed_or_harmless_first_half() {
-    flip(0, 2).await;
+async fn a_flipped_bit_in_any_byte_of_a_closed_file_is_noticed_or_harmless() {
+    without_panic_messages();
+    let (disk, bytes) = small_log().await;
+    flipped(&bytes, async |changed| {
+        disk.set_log_bytes(changed);
+        is_refused(&disk).await
+    })
+    .await;
 }
 
+/// A file that a crash left open ends in a transaction of which nobody can tell whether it was
+/// answered for: damage in exactly that one looks like a write that a crash cut short. It is dropped
+/// whole then, and it is the anchor that tells, from what the log says of itself.
 #[tokio::test]
-async fn a_flipped_bit_in_any_byte_of_the_file_is_noticed_or_harmless_second_half() {
-    flip(1, 2).await;
+async fn a_flipped_bit_in_a_file_that_was_not_closed_costs_the_last_transaction_at_most_and_shows()
+{
+    without_panic_messages();
+    let (disk, mut store) = fresh();
+    store.save_vote(&vote(1)).await.unwrap();
+    append(&store, vec![blank(1, 0), revoke(1, 1, 5)]).await.unwrap();
+    append(&store, vec![revoke(1, 2, 6)]).await.unwrap();
+    disk.lose_unsynced();
+    let bytes = disk.log_bytes();
+    let mut dropped = 0;
+    flipped(&bytes, async |changed| {
+        disk.set_log_bytes(changed);
+        let opened = match LogStore::open(parts(&disk)) {
+            Err(OpenLogError::Damaged { .. }) => return true,
+            Err(other) => panic::resume_unwind(Box::new(other.to_string())),
+            Ok(opened) => opened,
+        };
+        let mut reader = opened.store.reader();
+        assert_eq!(reader.read_vote().await.unwrap(), Some(vote(1)));
+        let read = reader.try_get_log_entries(0..9).await.unwrap();
+        let whole = read == three();
+        if !whole {
+            assert_eq!(read, three()[..2]);
+            assert_eq!(opened.facts.last_log_id.map(|id| id.index), Some(1), "the anchor has 2");
+            dropped += 1;
+        }
+        disk.lose_unsynced();
+        !whole
+    })
+    .await;
+    assert!(dropped > 0, "if this no longer happens, say so in the documentation");
 }
 
 #[tokio::test]
