@@ -174,6 +174,18 @@ impl Shared {
         self.purgeable.send_replace(before);
     }
 
+    /// Drops what is under no name of a snapshot that is kept.
+    fn prune(&self, kept: &[(u64, Option<LogId>)]) -> io::Result<()> {
+        for name in self.disk.names()? {
+            let is_kept = kept.iter().any(|(covered, _)| name_of(*covered) == name);
+            // What is left over is found and dropped the next time.
+            if !is_kept && let Err(error) = self.disk.remove(&name) {
+                tracing::warn!(snapshot = %name, %error, "an old snapshot was not removed");
+            }
+        }
+        Ok(())
+    }
+
     /// Names of snapshots and how many entries each covers, in ascending order.
     fn names(&self) -> io::Result<Vec<(u64, String)>> {
         let names = self.disk.names()?.into_iter();
@@ -213,14 +225,6 @@ impl Shared {
             kept.clone()
         };
         self.publish();
-        for (other, name) in self.names()? {
-            if kept.iter().all(|(covered, _)| *covered != other) {
-                // What is left over is found and dropped the next time.
-                if let Err(error) = self.disk.remove(&name) {
-                    tracing::warn!(snapshot = %name, %error, "an old snapshot was not removed");
-                }
-            }
-        }
-        Ok(())
+        self.prune(&kept)
     }
 }
