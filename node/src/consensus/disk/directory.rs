@@ -191,3 +191,45 @@ impl StorageBackend for LogFile {
         self.inner.query_lock_range(start, end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_log_takes_its_room_when_it_grows_and_is_the_owners_only() {
+        let directory = TempDir::new().unwrap();
+        let disk = DataDirectory::new(directory.path());
+        assert_eq!(disk.open_log().err().map(|e| e.kind()), Some(io::ErrorKind::NotFound));
+        let log = disk.create_log().unwrap();
+        assert_eq!(disk.create_log().err().map(|e| e.kind()), Some(io::ErrorKind::AlreadyExists));
+        log.set_len(1_000_000).unwrap();
+        let metadata = fs::metadata(disk.log_path()).unwrap();
+        assert_eq!(metadata.len(), 1_000_000);
+        assert!(metadata.blocks() * 512 >= 1_000_000, "{} blocks", metadata.blocks());
+        assert_eq!(metadata.permissions().mode() & 0o777, FILE_MODE);
+        log.set_len(1000).unwrap();
+        assert_eq!(disk.space().unwrap().log, 1000);
+        assert!(disk.space().unwrap().free > 0);
+    }
+
+    #[test]
+    fn snapshots_are_kept_renamed_and_dropped() {
+        let directory = TempDir::new().unwrap();
+        let disk = DataDirectory::new(directory.path());
+        assert_eq!(disk.names().unwrap(), [""; 0]);
+        disk.write("b", b"older and longer").unwrap();
+        disk.write("b", b"newer").unwrap();
+        disk.write("c", b"c").unwrap();
+        disk.rename("b", "a").unwrap();
+        assert_eq!(disk.names().unwrap(), ["a", "c"]);
+        assert_eq!(disk.read("a").unwrap(), b"newer");
+        disk.remove("c").unwrap();
+        assert_eq!(disk.names().unwrap(), ["a"]);
+        assert!(disk.read("c").is_err());
+    }
+}

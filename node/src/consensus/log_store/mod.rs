@@ -20,6 +20,7 @@ mod writer;
 use std::{
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use exequatur_federation::ledger::{Digest, LogId, Vote};
@@ -42,6 +43,10 @@ use super::{
 /// Most bytes of entries that wait to be written. Some two of the largest messages of a leader: one
 /// is written while the next arrives.
 pub(crate) const QUEUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+/// How often the anchor learns how far the log is durable. More often costs a sync each time, more
+/// rarely lets an older backup pass as the present.
+const ANCHOR_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the node remembers, outside of its directory, how far it was.
 pub trait AnchorSink: Send + Sync + fmt::Debug {
@@ -86,8 +91,8 @@ struct Shared {
     writer: Mutex<WriterState>,
     /// What waits, and how the log looks once it is written.
     queue: Mutex<Queue>,
-    /// Index after the last one up to which every entry is durable.
-    durable: watch::Sender<u64>,
+    /// Wakes whoever waits for entries to become durable; how far that is, the queue knows.
+    durable: watch::Sender<()>,
     /// Bytes of entries that may still be queued.
     room: Arc<Semaphore>,
     parts: LogParts,
@@ -144,8 +149,7 @@ impl LogStore {
         Ok(writer.state.starts)
     }
 
-    /// Tells the anchor how far the log is durable. To be called once a second while the node runs:
-    /// more often costs a sync each time, more rarely lets an older backup pass as the present.
+    /// Tells the anchor how far the log is durable.
     ///
     /// # Errors
     /// The anchor cannot be written, or the store has failed.
@@ -153,6 +157,16 @@ impl LogStore {
         let (done, told) = oneshot::channel();
         self.shared.enqueue(Change::Anchor { done })?;
         told.await.map_err(|_| gone())?
+    }
+
+    /// Tells the anchor again and again, until the store has failed.
+    pub async fn keep_anchor(self) {
+        while self.shared.check().is_ok() {
+            tokio::time::sleep(ANCHOR_INTERVAL).await;
+            if let Err(error) = self.anchor_flushed().await {
+                tracing::warn!(%error, "the anchor falls behind the log");
+            }
+        }
     }
 
     /// Writes what waits, with how far the log is committed, tells the anchor, and closes the file.

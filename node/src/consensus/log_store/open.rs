@@ -102,9 +102,12 @@ impl LogStore {
     /// There is one already, or the disk fails.
     pub fn create(disk: &dyn LogDisk, node: NodeId) -> Result<(), OpenLogError> {
         let place = disk.place();
-        let backend = disk.create_log().map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => OpenLogError::Exists { place: place.clone() },
-            _ => OpenLogError::Disk { place: place.clone(), source },
+        let backend = disk.create_log().map_err(|source| {
+            let place = place.clone();
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                return OpenLogError::Exists { place };
+            }
+            OpenLogError::Disk { place, source }
         })?;
         let failed = |error: redb::Error| OpenLogError::Disk {
             place: place.clone(),
@@ -132,9 +135,12 @@ impl LogStore {
     pub fn open(parts: LogParts) -> Result<Opened, OpenLogError> {
         let place = parts.disk.place();
         let damaged = |cause: String| OpenLogError::Damaged { place: place.clone(), cause };
-        let backend = parts.disk.open_log().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => OpenLogError::Missing { place: place.clone() },
-            _ => OpenLogError::Disk { place: place.clone(), source },
+        let backend = parts.disk.open_log().map_err(|source| {
+            let place = place.clone();
+            if source.kind() == io::ErrorKind::NotFound {
+                return OpenLogError::Missing { place };
+            }
+            OpenLogError::Disk { place, source }
         })?;
         let length =
             backend.len().map_err(|source| OpenLogError::Disk { place: place.clone(), source })?;
@@ -150,12 +156,11 @@ impl LogStore {
                 Unopened::Disk(source) => OpenLogError::Disk { place: place.clone(), source },
                 Unopened::Damaged(cause) => damaged(cause),
             })?;
-        let queue = Queue::new(&state);
         let shared = Shared {
             database: RwLock::new(Some(database)),
             writer: Mutex::new(WriterState { state, anchored: None }),
-            durable: watch::Sender::new(queue.durable_next()),
-            queue: Mutex::new(queue),
+            durable: watch::Sender::new(()),
+            queue: Mutex::new(Queue::new(&state)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
             parts,
         };
@@ -182,22 +187,30 @@ impl From<ReadError> for Unopened {
     }
 }
 
+/// What the database's refusal means.
+fn unopened(error: DatabaseError) -> Unopened {
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+        return Unopened::InUse;
+    }
+    // That bytes are missing is damage, whoever says it; anything else that the disk says is its
+    // own trouble.
+    let damage = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+    if let DatabaseError::Storage(redb::StorageError::Io(error)) = error {
+        if damage.contains(&error.kind()) {
+            return Unopened::Damaged(error.to_string());
+        }
+        return Unopened::Disk(error);
+    }
+    Unopened::Damaged(error.to_string())
+}
+
 fn read(backend: Box<dyn StorageBackend>) -> Result<(Database, LogState), Unopened> {
     let database = Builder::new()
         .set_cache_size(CACHE_BYTES)
         // Checks every page: the file is small, and a bit that flipped is to be found now.
         .set_check_integrity_on_open(true)
         .create_with_backend(Backend(backend))
-        .map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => Unopened::InUse,
-            DatabaseError::Storage(redb::StorageError::Io(error))
-                if error.kind() != io::ErrorKind::InvalidData
-                    && error.kind() != io::ErrorKind::UnexpectedEof =>
-            {
-                Unopened::Disk(error)
-            }
-            other => Unopened::Damaged(other.to_string()),
-        })?;
+        .map_err(unopened)?;
     let state = durable::read_state(&database)?;
     durable::verify(&database, &state)?;
     Ok((database, state))

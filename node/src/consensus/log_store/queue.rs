@@ -1,8 +1,11 @@
 //! What waits to be written, and how the log looks once it is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
+};
 
-use exequatur_federation::ledger::LogState;
+use exequatur_federation::ledger::{LogId, LogState, Vote};
 use openraft::{
     alias::{EntryOf, LogIdOf, VoteOf},
     storage::IOFlushed,
@@ -26,21 +29,21 @@ pub(super) enum Change {
     /// Entries, sealed, in their order.
     Append {
         frames: Vec<(u64, Vec<u8>)>,
-        last: exequatur_federation::ledger::LogId,
+        last: LogId,
         done: IOFlushed<TypeConfig>,
         /// Given back once the entries are durable.
         room: OwnedSemaphorePermit,
     },
     /// Drops what follows; `None` drops everything.
-    Truncate { after: Option<exequatur_federation::ledger::LogId> },
+    Truncate { after: Option<LogId> },
     /// Drops the front.
-    Purge { upto: exequatur_federation::ledger::LogId },
+    Purge { upto: LogId },
     /// A vote.
-    Vote { vote: exequatur_federation::ledger::Vote, done: oneshot::Sender<std::io::Result<()>> },
+    Vote { vote: Vote, done: oneshot::Sender<io::Result<()>> },
     /// How far the log is committed, if nothing else is to be written.
-    Commit { done: oneshot::Sender<std::io::Result<()>> },
+    Commit { done: oneshot::Sender<io::Result<()>> },
     /// Tells the anchor.
-    Anchor { done: oneshot::Sender<std::io::Result<()>> },
+    Anchor { done: oneshot::Sender<io::Result<()>> },
 }
 
 impl Change {
@@ -55,8 +58,13 @@ impl Change {
         }
     }
 
+    /// Behind which entry it cuts the log, if it does.
+    pub(super) fn cut(&self) -> Option<Option<LogId>> {
+        if let Self::Truncate { after } = self { Some(*after) } else { None }
+    }
+
     /// Ends the wait of whoever asked for it.
-    pub(super) fn complete(self, result: std::io::Result<()>) {
+    pub(super) fn complete(self, result: io::Result<()>) {
         match self {
             Self::Append { done, room, .. } => {
                 done.io_completed(result);
@@ -94,8 +102,8 @@ pub(super) struct Queue {
     pub(super) last: Option<LogIdOf<TypeConfig>>,
 }
 
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("changes", &self.changes.len())
             .field("tail", &self.tail.len())

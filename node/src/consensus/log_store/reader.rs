@@ -93,12 +93,13 @@ impl LogReader {
         let mut durable = self.shared.durable.subscribe();
         loop {
             self.shared.check()?;
-            let end = {
+            durable.borrow_and_update();
+            {
                 let queue = self.shared.queue();
-                queue.last.map_or(0, |id| id.index + 1).min(until)
-            };
-            if *durable.borrow_and_update() >= end {
-                return Ok(());
+                let end = queue.last.map_or(0, |id| id.index + 1).min(until);
+                if queue.durable_next() >= end {
+                    return Ok(());
+                }
             }
             durable.changed().await.map_err(|_| super::gone())?;
         }

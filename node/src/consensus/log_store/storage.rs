@@ -98,9 +98,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.shared.check()?;
         let mut queue = self.shared.queue();
         queue.truncate(last_log_id);
-        let durable_next = queue.durable_next();
         queue.push(Change::Truncate { after: last_log_id.as_ref().map(from_log_id) });
-        self.shared.durable.send_replace(durable_next);
         // Not waited for: what is appended next is written after it, and until then an entry that
         // was to go does no harm in a log that never says it is committed.
         self.shared.schedule(queue);

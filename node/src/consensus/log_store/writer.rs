@@ -59,23 +59,16 @@ impl Shared {
             };
             match written {
                 Ok(last) => {
-                    let durable_next = {
-                        let mut queue = self.queue();
-                        queue.written(last);
-                        queue.durable_next()
-                    };
-                    self.durable.send_replace(durable_next);
+                    self.queue().written(last);
+                    self.durable.send_replace(());
                     for change in changes {
-                        let result = match &change {
-                            Change::Anchor { .. } => self.tell_anchor(),
-                            _ => Ok(()),
-                        };
-                        change.complete(result);
+                        let asked = matches!(change, Change::Anchor { .. });
+                        change.complete(if asked { self.tell_anchor() } else { Ok(()) });
                     }
                 }
                 Err(error) => {
                     // Also wakes readers that wait for entries to become durable.
-                    self.durable.send_modify(|_| {});
+                    self.durable.send_replace(());
                     for change in changes {
                         change.complete(Err(io::Error::new(error.kind(), error.to_string())));
                     }
@@ -94,11 +87,8 @@ impl Shared {
             self.commit(changes, &next)?;
             writer.state = next;
         }
-        let votes = changes.iter().filter_map(|change| match change {
-            Change::Vote { vote, .. } => Some(vote),
-            _ => None,
-        });
-        if let Some(vote) = votes.last() {
+        let voted = changes.iter().any(|change| matches!(change, Change::Vote { .. }));
+        if voted && let Some(vote) = &writer.state.vote {
             self.anchored(self.parts.anchor.vote(vote))?;
         }
         Ok(writer.state.last.map(|id| id.index))
@@ -118,11 +108,7 @@ impl Shared {
 
     /// INVARIANT: the anchor is never ahead of the log. So it learns of a cut before the cut.
     fn lower_anchor(&self, writer: &mut WriterState, changes: &[Change]) -> io::Result<()> {
-        let lowest = changes.iter().filter_map(|change| match change {
-            Change::Truncate { after } => Some(*after),
-            _ => None,
-        });
-        let Some(after) = lowest.min() else { return Ok(()) };
+        let Some(after) = changes.iter().filter_map(Change::cut).min() else { return Ok(()) };
         // A cut behind the end cuts nothing.
         let after = after.min(writer.state.last);
         // Before the first word of this start the anchor may hold any entry of the log.

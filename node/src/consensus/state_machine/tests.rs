@@ -140,10 +140,9 @@ async fn raft(node_on_disk: Node) -> Raft<TypeConfig, StateMachine> {
 }
 
 fn batch(client: u32) -> Batch {
-    match revoke(1, u64::from(client), client).payload {
-        EntryPayloadOf::<TypeConfig>::Normal(batch) => batch,
-        _ => unreachable!(),
-    }
+    let entry = revoke(1, u64::from(client), client);
+    let EntryPayloadOf::<TypeConfig>::Normal(batch) = entry.payload else { unreachable!() };
+    batch
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use rand::{SeedableRng as _, rngs::SmallRng};
 use super::fixture::{log_id, node, parts_with, revoke, vote};
 use crate::consensus::{
     LogStore, TypeConfig,
-    convert::from_vote,
+    convert::{from_log_id, from_vote},
     disk::simulated::{Event, Held, SimulatedDisk},
 };
 
@@ -195,16 +195,16 @@ async fn survive(rounds: Vec<(Vec<Step>, u32, u64)>) {
 
 fn check_anchor(disk: &SimulatedDisk, found: &Model) {
     let events = disk.take_events();
-    let flushed = events.iter().rev().find_map(|event| match event {
-        Event::AnchorFlushed(last) => Some(*last),
-        _ => None,
-    });
-    let last = found.last().as_ref().map(crate::consensus::convert::from_log_id);
+    let flushed = events
+        .iter()
+        .rev()
+        .find_map(|event| if let Event::AnchorFlushed(last) = event { Some(*last) } else { None });
+    let last = found.last().as_ref().map(from_log_id);
     assert!(flushed.is_none_or(|flushed| flushed <= last), "{flushed:?} is ahead of {last:?}");
-    let voted = events.iter().rev().find_map(|event| match event {
-        Event::AnchorVote(vote) => Some(*vote),
-        _ => None,
-    });
+    let voted = events
+        .iter()
+        .rev()
+        .find_map(|event| if let Event::AnchorVote(vote) = event { Some(*vote) } else { None });
     let vote = found.vote.as_ref().map(from_vote);
     assert!(voted.is_none() || voted.map(|v| v.term) <= vote.map(|v| v.term));
 }

@@ -112,19 +112,19 @@ fn every_flipped_bit_of_a_record_is_noticed() {
 /// is done with in one step.
 async fn flipped(bytes: &[u8], mut check: impl AsyncFnMut(Vec<u8>) -> bool) {
     let mut in_use = 0;
-    let mut stretches = vec![0..bytes.len()];
-    while let Some(stretch) = stretches.pop() {
+    let mut stretches = vec![(0, bytes.len())];
+    while let Some((start, end)) = stretches.pop() {
         let mut changed = bytes.to_vec();
-        if stretch.len() == 1 {
-            changed[stretch.start] ^= 1 << (stretch.start % 8);
+        if end - start == 1 {
+            changed[start] ^= 1 << (start % 8);
             check(changed).await;
             in_use += 1;
             continue;
         }
-        changed[stretch.clone()].iter_mut().for_each(|byte| *byte = !*byte);
+        changed[start..end].iter_mut().for_each(|byte| *byte = !*byte);
         if check(changed).await {
-            let middle = usize::midpoint(stretch.start, stretch.end);
-            stretches.extend([stretch.start..middle, middle..stretch.end]);
+            let middle = usize::midpoint(start, end);
+            stretches.extend([(start, middle), (middle, end)]);
         }
     }
     assert!(in_use > 500, "header, entries and state are more: {in_use}");

@@ -345,3 +345,51 @@ async fn two_processes_cannot_open_one_log() {
     first.store.close().await.unwrap();
     LogStore::open(parts()).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_beside_the_writer_see_one_log_at_a_time() {
+    use crate::consensus::disk::DiskThread;
+    let disk = SimulatedDisk::default();
+    LogStore::create(&disk, node()).unwrap();
+    let parts = parts_with(&disk, Arc::new(DiskThread::start("log").unwrap()));
+    let fault = parts.fault.clone();
+    let mut store = LogStore::open(parts).unwrap().store;
+    let reader = store.reader();
+    let mut tasks = tokio::task::JoinSet::new();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    tasks.spawn(async move {
+        let mut most = 0;
+        while stopped.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            let read = reader.read(0, u64::MAX).unwrap();
+            let terms: Vec<_> = read.iter().map(|e| e.log_id.committed_leader_id().term).collect();
+            assert!(terms.is_sorted(), "never a later leader's entry before an earlier one's");
+            most = most.max(read.len());
+            tokio::task::yield_now().await;
+        }
+        assert!(most > 0);
+    });
+    let (mut next, mut purged) = (0, 0);
+    for term in 1..200 {
+        // 40 KiB at a time, so that what is durable leaves memory again and again.
+        let entries = (next..next + 300).map(|index| revoke(term, index, 5)).collect();
+        drop(submit(&store, entries).await.unwrap());
+        next += 300;
+        if term % 3 == 0 {
+            next -= 450;
+            let last = store.reader().read(next - 1, next).unwrap();
+            store.truncate_after(last.first().map(|entry| entry.log_id)).await.unwrap();
+        }
+        if term % 5 == 0 {
+            let first = store.reader().read(purged + 400, purged + 401).unwrap();
+            store.purge(first.first().unwrap().log_id).await.unwrap();
+            purged += 400;
+        }
+    }
+    stop.send(()).unwrap();
+    tasks.join_all().await;
+    assert_eq!(fault.current(), None);
+    store.close().await.unwrap();
+    disk.lose_unsynced();
+    let read = reopen(&disk).unwrap().reader().read(0, u64::MAX).unwrap();
+    assert_eq!(read.len() as u64, next - purged - 1);
+}
