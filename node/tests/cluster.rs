@@ -1,0 +1,18 @@
+//! Three nodes of three regions as processes on one machine, and what must not bring them down.
+//!
+//! Every test forms a federation by the documented steps, does one thing to it, heals it, and asks
+//! whether what consensus promises was kept (`lab::invariants`). Waiting has a deadline and nothing
+//! is measured. Namespaces and mounts need root; without it these tests fail and say so.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed setup step should fail the test"
+)]
+
+mod cluster {
+    mod lab;
+
+    mod formed;
+}

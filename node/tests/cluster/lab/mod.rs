@@ -1,0 +1,384 @@
+//! Three nodes, their files, their network, and everything that a test does to them.
+
+pub(crate) mod authority;
+pub(crate) mod files;
+pub(crate) mod invariants;
+pub(crate) mod lines;
+pub(crate) mod load;
+pub(crate) mod network;
+pub(crate) mod node;
+pub(crate) mod site;
+pub(crate) mod status;
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use authority::Authority;
+use files::{Law, REGIONS};
+use invariants::History;
+use load::{Acknowledged, Answer, Switchboard};
+use network::Network;
+use node::Node;
+use site::Site;
+use status::Status;
+
+pub(crate) use node::Program;
+
+/// Name of the lab's federation.
+pub(crate) const FEDERATION: &str = "example";
+/// Nodes that a federation is founded with.
+pub(crate) const FOUNDERS: usize = 3;
+/// The port of nodes that have a network of their own.
+const PORT: u16 = 8445;
+/// Whatever is waited for comes within a second or two; a loaded machine may need far longer.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How a test's federation differs from the plainest.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) program: Program,
+    /// Whether nodes have networks of their own, which can be cut.
+    pub(crate) networks: bool,
+    /// A node whose directory is a small file system of its own, and its size.
+    pub(crate) small_disk: Option<(usize, &'static str)>,
+}
+
+impl Plan {
+    pub(crate) const PRODUCT: Self =
+        Self { program: Program::Exequatur, networks: false, small_disk: None };
+    pub(crate) const DRIVEN: Self =
+        Self { program: Program::Driven, networks: false, small_disk: None };
+    pub(crate) const NETWORKS: Self =
+        Self { program: Program::Driven, networks: true, small_disk: None };
+}
+
+/// A federation on one machine. Fields are dropped in their order: processes first.
+pub(crate) struct Lab {
+    nodes: Vec<Option<Node>>,
+    plan: Plan,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) authorities: Vec<Authority>,
+    /// The law in every site's `federation.toml`.
+    law: Law,
+    network: Option<Network>,
+    pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
+    history: History,
+    directory: tempfile::TempDir,
+}
+
+impl Lab {
+    /// A federation of three nodes that has a leader.
+    pub(crate) fn form(plan: Plan) -> Self {
+        let mut lab = Self::found(plan);
+        for node in 0..FOUNDERS {
+            lab.start(node);
+        }
+        lab.settle();
+        lab
+    }
+
+    /// A federation of three nodes that are bootstrapped and have not started.
+    pub(crate) fn found(plan: Plan) -> Self {
+        let mut lab = Self::prepare(plan);
+        let tickets: Vec<String> = lab
+            .sites
+            .iter()
+            .map(|site| site.path("cluster/node.ticket").display().to_string())
+            .collect();
+        let mut arguments = vec!["cluster", "bootstrap"];
+        for ticket in &tickets {
+            arguments.extend(["--ticket", ticket]);
+        }
+        lab.sites[0].exequatur(&arguments).done();
+        let genesis = lab.genesis_file().display().to_string();
+        for site in &lab.sites[1..] {
+            site.exequatur(&["cluster", "join", "--genesis", &genesis]).done();
+        }
+        lab.history = History::default();
+        lab
+    }
+
+    /// Three nodes that `init` has made, with certificates and a common `federation.toml`.
+    pub(crate) fn prepare(plan: Plan) -> Self {
+        let directory = tempfile::Builder::new().prefix("exq").tempdir().unwrap();
+        let network = plan.networks.then(|| Network::new(FOUNDERS));
+        if plan.small_disk.is_some() {
+            require_root("a file system of its own");
+        }
+        let mut lab = Self {
+            nodes: Vec::new(),
+            plan,
+            sites: Vec::new(),
+            authorities: REGIONS.iter().map(|region| Authority::new(region.name)).collect(),
+            law: Law::default(),
+            network,
+            switchboard: Arc::default(),
+            acknowledged: Arc::default(),
+            history: History::default(),
+            directory,
+        };
+        for region in 0..FOUNDERS {
+            lab.add_site(region, true);
+        }
+        lab.write_federation();
+        for site in &mut lab.sites {
+            site.init();
+        }
+        lab.write_federation();
+        for (site, authority) in lab.sites.iter().zip(&lab.authorities) {
+            site.certify(authority);
+        }
+        lab
+    }
+
+    /// Adds the directory of one more node of a region, and returns its number.
+    pub(crate) fn add_site(&mut self, region: usize, voter: bool) -> usize {
+        let number = self.sites.len();
+        let directory = self.directory.path().join(format!("{number}"));
+        let address = match &self.network {
+            Some(network) => format!("{}:{PORT}", network.host(number)),
+            None => free_address(),
+        };
+        self.sites.push(Site::new(directory, &REGIONS[region], address, voter));
+        self.nodes.push(None);
+        self.switchboard.add(REGIONS[region].number);
+        number
+    }
+
+    /// Writes `federation.toml` and the authorities of all sites anew.
+    pub(crate) fn write_federation(&self) {
+        let text = files::federation_file(&self.law, &self.sites);
+        let bundles: Vec<String> =
+            self.authorities.iter().map(|authority| authority.certificate().to_owned()).collect();
+        for site in &self.sites {
+            site.write_authorities(&bundles);
+            site.write_federation(&text);
+        }
+    }
+
+    /// The file that the federation's members pin.
+    pub(crate) fn genesis_file(&self) -> PathBuf {
+        self.sites[0].path("cluster/genesis")
+    }
+
+    /// The network, which only [`Plan::NETWORKS`] has.
+    pub(crate) fn network(&self) -> &Network {
+        self.network.as_ref().expect("the plan has no networks")
+    }
+
+    /// The running node.
+    #[track_caller]
+    pub(crate) fn node(&mut self, node: usize) -> &mut Node {
+        self.nodes[node].as_mut().expect("the node does not run")
+    }
+
+    /// Starts a node and returns at once.
+    pub(crate) fn start(&mut self, node: usize) {
+        assert!(self.nodes[node].is_none(), "the node runs already");
+        let mut command = self.run_command(node);
+        let log = self.sites[node].path("run.log");
+        let started = Node::start(self.plan.program, &mut command, &log);
+        self.switchboard.connect(node, started.lines().cloned());
+        self.history.started(node);
+        self.nodes[node] = Some(started);
+    }
+
+    /// Runs a node where it must end by itself with exit code 1, and returns what it said.
+    pub(crate) fn start_in_vain(&mut self, node: usize) -> String {
+        let mut command = self.run_command(node);
+        let log = self.sites[node].path("refused.log");
+        std::fs::remove_file(&log).ok();
+        let mut started = Node::start(self.plan.program, &mut command, &log);
+        let status = started.ended();
+        assert_eq!(status.code(), Some(1), "{}", started.log());
+        started.log()
+    }
+
+    fn run_command(&self, node: usize) -> Command {
+        let site = &self.sites[node];
+        let mut words = Vec::new();
+        if let Some((small, size)) = self.plan.small_disk
+            && small == node
+        {
+            words.extend(on_a_small_disk(size));
+        }
+        words.extend(self.plan.program.words());
+        words.extend(site.files());
+        let mut command = match &self.network {
+            Some(network) => network.enter(node),
+            None => Command::new(words.remove(0)),
+        };
+        command.args(words).current_dir(site.directory());
+        command
+    }
+
+    /// Ends a node at once.
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.switchboard.connect(node, None);
+        self.nodes[node].take().expect("the node does not run").kill();
+    }
+
+    /// Ends a node by SIGTERM and waits for it.
+    pub(crate) fn stop(&mut self, node: usize) {
+        self.switchboard.connect(node, None);
+        let mut stopped = self.nodes[node].take().expect("the node does not run");
+        let status = stopped.terminate();
+        assert!(status.success(), "{status}\n{}", stopped.log());
+    }
+
+    /// Numbers of the nodes that run.
+    pub(crate) fn running(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()).collect()
+    }
+
+    /// What a node says of itself, checked against what it said before.
+    pub(crate) fn status(&mut self, node: usize) -> Option<Status> {
+        let status = self.sites[node].status()?;
+        self.history.note(node, &status);
+        Some(status)
+    }
+
+    /// Waits until a node says something.
+    pub(crate) fn status_when(
+        &mut self,
+        node: usize,
+        what: &str,
+        mut holds: impl FnMut(&Status) -> bool,
+    ) -> Status {
+        let mut last = None;
+        let until = Instant::now() + WAIT_MAX;
+        while Instant::now() < until {
+            if let Some(running) = &mut self.nodes[node] {
+                running.require_running();
+            }
+            last = self.status(node);
+            if let Some(status) = last.take_if(|status| holds(status)) {
+                return status;
+            }
+            pause();
+        }
+        let log = self.nodes[node].as_ref().map(Node::log).unwrap_or_default();
+        panic!("node {node} never got to: {what}; it says {last:?}\n{log}");
+    }
+
+    /// Waits until one of these nodes leads and the others of them follow it; which.
+    pub(crate) fn leader_among(&mut self, nodes: &[usize]) -> usize {
+        let until = Instant::now() + WAIT_MAX;
+        let mut said = Vec::new();
+        while Instant::now() < until {
+            said = nodes.iter().map(|node| self.status(*node)).collect();
+            let leader = said.iter().flatten().filter(|status| status.leads());
+            if let Some(leader) = leader.max_by_key(|status| status.term)
+                && said.iter().all(|status| {
+                    let status = status.as_ref();
+                    status.is_some_and(|s| s.leader.as_ref() == Some(&leader.node))
+                })
+            {
+                return self.number_of(&leader.node);
+            }
+            pause();
+        }
+        panic!("no leader among {nodes:?} that the others follow: {said:#?}");
+    }
+
+    /// The leader of all nodes that run.
+    pub(crate) fn leader(&mut self) -> usize {
+        self.leader_among(&self.running())
+    }
+
+    /// Waits until all nodes that run follow one leader.
+    pub(crate) fn settle(&mut self) {
+        for node in self.running() {
+            self.status_when(node, "an answer", |_| true);
+        }
+        self.leader();
+    }
+
+    /// The nodes that run, without this one.
+    pub(crate) fn others(&self, node: usize) -> Vec<usize> {
+        self.running().into_iter().filter(|other| *other != node).collect()
+    }
+
+    /// Which node has this id.
+    pub(crate) fn number_of(&self, id: &str) -> usize {
+        let number = self.sites.iter().position(|site| site.id() == Some(id));
+        number.unwrap_or_else(|| panic!("nobody has the id {id}"))
+    }
+
+    /// Proposes one revocation at a node.
+    pub(crate) fn revoke(&self, node: usize) -> Answer {
+        self.switchboard.revoke(node, &self.acknowledged)
+    }
+
+    /// Proposes at a node until it is acknowledged.
+    pub(crate) fn revoke_for_sure(&self, node: usize) -> u64 {
+        wait_for("an acknowledged revocation", || match self.revoke(node) {
+            Answer::Decided(index) => Some(index),
+            Answer::Failed(_) | Answer::Unknown => None,
+        })
+    }
+
+    /// Heals what can be healed, waits until everything has arrived, and checks what consensus
+    /// promises. Every test ends with it.
+    pub(crate) fn finish(mut self) {
+        if let Some(network) = &self.network {
+            network.heal();
+        }
+        self.settle();
+        invariants::check(&mut self);
+    }
+}
+
+/// The words before a program that give it a directory `cluster` of limited size, with what was in
+/// it. The file system is in a namespace that goes with the process.
+fn on_a_small_disk(size: &str) -> Vec<String> {
+    let script = r#"
+        set -e
+        rm -rf cluster.kept
+        cp -a cluster cluster.kept
+        mount -t tmpfs -o "mode=0700,size=$1" tmpfs cluster
+        cp -a cluster.kept/. cluster
+        shift
+        exec "$@"
+    "#;
+    let words = ["unshare", "--mount", "sh", "-c", script, "sh", size];
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// Fails with the way out when this process may not do what only root may.
+fn require_root(what: &str) {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root, "{what} needs root: run the tests as root, or in a container as root");
+}
+
+/// A loopback port that nobody holds now. The listener is dropped before the node binds it.
+fn free_address() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// Waits until something is there.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + WAIT_MAX;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what} never came");
+        pause();
+    }
+}
+
+/// A moment between two looks.
+pub(crate) fn pause() {
+    std::thread::park_timeout(LOOK_EVERY);
+}
