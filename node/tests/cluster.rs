@@ -14,5 +14,15 @@
 mod cluster {
     mod lab;
 
+    mod certificates;
+    mod disk_full;
     mod formed;
+    mod killed;
+    mod law;
+    mod lost_disk;
+    mod members;
+    mod partitions;
+    mod paused;
+    mod rolling;
+    mod strangers;
 }

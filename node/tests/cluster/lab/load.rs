@@ -128,12 +128,13 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn start(
-        nodes: usize,
+        nodes: &[usize],
         switchboard: &Arc<Switchboard>,
         acknowledged: &Arc<Acknowledged>,
     ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let callers = (0..nodes).map(|node| {
+        let callers = nodes.iter().map(|node| {
+            let node = *node;
             let (over, switchboard, acknowledged) =
                 (Arc::clone(&over), Arc::clone(switchboard), Arc::clone(acknowledged));
             std::thread::spawn(move || {

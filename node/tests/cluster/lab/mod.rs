@@ -9,8 +9,10 @@ pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod site;
 pub(crate) mod status;
+pub(crate) mod stranger;
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
     process::Command,
@@ -21,10 +23,10 @@ use std::{
 use authority::Authority;
 use files::{Law, REGIONS};
 use invariants::History;
-use load::{Acknowledged, Answer, Switchboard};
+use load::{Acknowledged, Answer, Load, Switchboard};
 use network::Network;
 use node::Node;
-use site::Site;
+use site::{Said, Site};
 use status::Status;
 
 pub(crate) use node::Program;
@@ -37,6 +39,8 @@ pub(crate) const FOUNDERS: usize = 3;
 const PORT: u16 = 8445;
 /// Whatever is waited for comes within a second or two; a loaded machine may need far longer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// What a node logs when it has taken new certificates or authorities.
+const RELOADED: &str = "certificates of nodes are replaced";
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -65,45 +69,91 @@ pub(crate) struct Lab {
     plan: Plan,
     pub(crate) sites: Vec<Site>,
     pub(crate) authorities: Vec<Authority>,
-    /// The law in every site's `federation.toml`.
-    law: Law,
     network: Option<Network>,
     pub(crate) switchboard: Arc<Switchboard>,
     pub(crate) acknowledged: Arc<Acknowledged>,
     history: History,
+    /// How often each node has said that it took new certificates.
+    reloads: BTreeMap<usize, usize>,
     directory: tempfile::TempDir,
 }
 
 impl Lab {
     /// A federation of three nodes that has a leader.
     pub(crate) fn form(plan: Plan) -> Self {
-        let mut lab = Self::found(plan);
-        for node in 0..FOUNDERS {
-            lab.start(node);
-        }
-        lab.settle();
+        let mut lab = Self::prepare(plan);
+        lab.found();
+        lab.start_all();
         lab
     }
 
-    /// A federation of three nodes that are bootstrapped and have not started.
-    pub(crate) fn found(plan: Plan) -> Self {
-        let mut lab = Self::prepare(plan);
-        let tickets: Vec<String> = lab
-            .sites
-            .iter()
-            .map(|site| site.path("cluster/node.ticket").display().to_string())
-            .collect();
-        let mut arguments = vec!["cluster", "bootstrap"];
-        for ticket in &tickets {
-            arguments.extend(["--ticket", ticket]);
-        }
-        lab.sites[0].exequatur(&arguments).done();
-        let genesis = lab.genesis_file().display().to_string();
-        for site in &lab.sites[1..] {
+    /// Makes one of the nodes found the federation, and the others join it.
+    pub(crate) fn found(&mut self) {
+        self.bootstrap(&self.tickets()).done();
+        let genesis = self.genesis_file().display().to_string();
+        for site in &self.sites[1..] {
             site.exequatur(&["cluster", "join", "--genesis", &genesis]).done();
         }
-        lab.history = History::default();
-        lab
+    }
+
+    /// The tickets that `init` wrote.
+    pub(crate) fn tickets(&self) -> Vec<String> {
+        self.sites.iter().map(Site::ticket).collect()
+    }
+
+    /// Runs `cluster bootstrap` at the first node.
+    pub(crate) fn bootstrap(&self, tickets: &[String]) -> Said {
+        let mut arguments = vec!["cluster", "bootstrap"];
+        for ticket in tickets {
+            arguments.extend(["--ticket", ticket]);
+        }
+        self.sites[0].exequatur(&arguments)
+    }
+
+    /// Starts every node and waits for their leader.
+    pub(crate) fn start_all(&mut self) {
+        for node in 0..self.sites.len() {
+            self.start(node);
+        }
+        self.settle();
+    }
+
+    /// Gives a node whose directory is gone another one, as a refusal says, and starts it.
+    pub(crate) fn rejoin(&mut self, node: usize) {
+        self.sites[node].move_away();
+        self.join_by_invite(node);
+    }
+
+    /// Adds a node of a region, which does not vote, and starts it.
+    pub(crate) fn add_node(&mut self, region: usize) -> usize {
+        let node = self.add_site(region, false);
+        for file in ["keys.sealed", "passphrase"] {
+            // One region has one set of keys.
+            std::fs::copy(self.sites[region].path(file), self.sites[node].path(file)).unwrap();
+        }
+        self.write_federation();
+        self.join_by_invite(node);
+        node
+    }
+
+    fn join_by_invite(&mut self, node: usize) {
+        self.sites[node].init();
+        let authority = &self.authorities[usize::from(self.sites[node].region().number) - 1];
+        self.sites[node].certify(authority);
+        self.write_federation();
+        // The file is read at a start.
+        for running in self.running() {
+            self.stop(running);
+            self.start(running);
+            self.settle();
+        }
+        let (ticket, invite) = (self.sites[node].ticket(), self.sites[node].path("node.invite"));
+        std::fs::remove_file(&invite).ok();
+        let invite = invite.display().to_string();
+        let inviting = self.running()[0];
+        self.sites[inviting].exequatur(&["cluster", "invite", &ticket, "--to", &invite]).done();
+        self.sites[node].exequatur(&["cluster", "join", "--invite", &invite]).done();
+        self.start(node);
     }
 
     /// Three nodes that `init` has made, with certificates and a common `federation.toml`.
@@ -118,11 +168,11 @@ impl Lab {
             plan,
             sites: Vec::new(),
             authorities: REGIONS.iter().map(|region| Authority::new(region.name)).collect(),
-            law: Law::default(),
             network,
             switchboard: Arc::default(),
             acknowledged: Arc::default(),
             history: History::default(),
+            reloads: BTreeMap::new(),
             directory,
         };
         for region in 0..FOUNDERS {
@@ -155,7 +205,7 @@ impl Lab {
 
     /// Writes `federation.toml` and the authorities of all sites anew.
     pub(crate) fn write_federation(&self) {
-        let text = files::federation_file(&self.law, &self.sites);
+        let text = self.federation_file(&Law::default());
         let bundles: Vec<String> =
             self.authorities.iter().map(|authority| authority.certificate().to_owned()).collect();
         for site in &self.sites {
@@ -311,6 +361,53 @@ impl Lab {
     pub(crate) fn number_of(&self, id: &str) -> usize {
         let number = self.sites.iter().position(|site| site.id() == Some(id));
         number.unwrap_or_else(|| panic!("nobody has the id {id}"))
+    }
+
+    /// Proposes at every node at once until the load is stopped.
+    pub(crate) fn load(&self) -> Load {
+        self.load_at(&(0..self.sites.len()).collect::<Vec<_>>())
+    }
+
+    /// Proposes at these nodes at once until the load is stopped.
+    pub(crate) fn load_at(&self, nodes: &[usize]) -> Load {
+        Load::start(nodes, &self.switchboard, &self.acknowledged)
+    }
+
+    /// Waits until a node has taken certificates or authorities that were replaced since the last
+    /// time.
+    pub(crate) fn wait_for_reload(&mut self, node: usize) {
+        let seen = self.reloads.get(&node).copied().unwrap_or(0);
+        let until = Instant::now() + WAIT_MAX;
+        loop {
+            let log = self.node(node).log();
+            let now = log.matches(RELOADED).count();
+            if now > seen {
+                self.reloads.insert(node, now);
+                return;
+            }
+            assert!(Instant::now() < until, "node {node} never took new certificates:\n{log}");
+            pause();
+        }
+    }
+
+    /// Waits until a node has logged a text.
+    pub(crate) fn wait_for_log(&mut self, node: usize, text: &str) {
+        let until = Instant::now() + WAIT_MAX;
+        loop {
+            let running = self.node(node);
+            running.require_running();
+            let log = running.log();
+            if log.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < until, "node {node} never logged `{text}`:\n{log}");
+            pause();
+        }
+    }
+
+    /// `federation.toml` of this federation with another law.
+    pub(crate) fn federation_file(&self, law: &Law) -> String {
+        files::federation_file(law, &self.sites)
     }
 
     /// Proposes one revocation at a node.

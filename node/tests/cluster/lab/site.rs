@@ -89,6 +89,16 @@ impl Site {
         self.identity.as_deref()
     }
 
+    /// Says in `federation.toml`, when it is next written, whether the node votes.
+    pub(crate) const fn set_voter(&mut self, voter: bool) {
+        self.voter = voter;
+    }
+
+    /// The ticket that `init` wrote.
+    pub(crate) fn ticket(&self) -> String {
+        self.path("cluster/node.ticket").display().to_string()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
