@@ -2,7 +2,7 @@
 # Longer logic is in .ci/*.sh.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix fuzz bench-exchange
+.PHONY: help demo test check fix fuzz bench-exchange bench-raft cluster-campaign
 
 help: ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): .*## /\1\t/' | expand -t 18
@@ -30,9 +30,17 @@ fix: ## format, and what clippy can mend by itself
 	cargo fmt --manifest-path sim/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
+cluster-campaign: ## the tests of faults on three processes, ROUNDS times each (needs root)
+	.ci/install.sh packages nextest
+	cargo nextest run -p exequatur-node --stress-count $(or $(ROUNDS),10) -E 'test(/^cluster::/)' $(ARGS)
+
 fuzz: ## every fuzz target for one minute (needs a nightly toolchain)
 	.ci/fuzz.sh
 
 bench-exchange: ## exchanges a second beside the floor; the last line is one JSON object
 	cargo build --release -p exequatur-node -p exequatur-sim
 	target/release/exequatur-sim bench exchange $(ARGS)
+
+bench-raft: ## three nodes on loopback: proposals, their disk, and an idle node; one JSON object
+	cargo build --release -p exequatur-node --bins --examples -p exequatur-sim
+	target/release/exequatur-sim bench raft $(ARGS)

@@ -21,6 +21,9 @@ const CONNECTIONS_MAX: u16 = 2_048;
 /// Longest window: tokens are minted before one, and an hour of them would fill the memory.
 const SECONDS_MAX: u16 = 60;
 
+/// Most tokens of one call: what a call may hold.
+const TOKENS_MAX: u16 = 8_192;
+
 /// Drives real regions: load, faults and drills.
 #[derive(Parser)]
 #[command(name = "exequatur-sim", version, about)]
@@ -40,6 +43,8 @@ enum Command {
 enum Bench {
     /// Exchanges a second, beside the floor: what the cryptography alone costs.
     Exchange(ExchangeArguments),
+    /// The ledger: three nodes on loopback, and what their leader takes.
+    Raft(RaftArguments),
     /// The floor alone, as a server; `exchange` starts it.
     #[command(hide = true)]
     Floor(FloorArguments),
@@ -65,6 +70,19 @@ struct ExchangeArguments {
 }
 
 #[derive(clap::Args)]
+struct RaftArguments {
+    /// Length of the window with many callers, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=i64::from(SECONDS_MAX)))]
+    seconds: u16,
+    /// Tokens that one of its calls revokes.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=i64::from(TOKENS_MAX)))]
+    tokens: u16,
+    /// Leave the files where they are, under target/bench.
+    #[arg(long)]
+    keep_dir: bool,
+}
+
+#[derive(clap::Args)]
 struct FloorArguments {
     /// Address and port to listen at.
     #[arg(long)]
@@ -77,6 +95,7 @@ struct FloorArguments {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Bench(Bench::Exchange(arguments)) => exchange(&arguments),
+        Command::Bench(Bench::Raft(arguments)) => raft(&arguments),
         Command::Bench(Bench::Floor(arguments)) => {
             bench::floor::run(arguments.listen, &arguments.settings).map_err(|e| e.to_string())
         }
@@ -100,6 +119,17 @@ fn exchange(arguments: &ExchangeArguments) -> Result<(), String> {
     };
     let report = bench::exchange::run(&plan).map_err(|e| e.to_string())?;
     eprint!("{}", report.table());
+    println!("{}", report.json().map_err(|e| e.to_string())?);
+    Ok(())
+}
+
+fn raft(arguments: &RaftArguments) -> Result<(), String> {
+    let plan = bench::raft::Plan {
+        seconds: arguments.seconds,
+        tokens: arguments.tokens,
+        keep_directory: arguments.keep_dir,
+    };
+    let report = bench::raft::run(&plan).map_err(|e| e.to_string())?;
     println!("{}", report.json().map_err(|e| e.to_string())?);
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, Plan, load::Answer};
 
-const SOME: usize = 20;
 /// Several elections long.
 const LONG: Duration = Duration::from_secs(5);
 /// Most terms that a fault which lasts [`LONG`] may cost: one for the leader that is lost, and one

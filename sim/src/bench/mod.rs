@@ -7,8 +7,10 @@
 pub(crate) mod exchange;
 pub(crate) mod floor;
 pub(crate) mod pin;
+pub(crate) mod raft;
 
 mod disk;
+mod federation;
 mod histogram;
 mod issuer;
 mod key;

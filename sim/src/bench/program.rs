@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -82,6 +82,27 @@ impl Program {
         Ok(Self { name, child, log: log.to_owned(), started })
     }
 
+    /// Starts a program whose standard error goes to the file `log`, and which is talked with over its
+    /// other streams.
+    pub(crate) fn start_to_talk(
+        name: &'static str,
+        command: &mut Command,
+        log: &Path,
+    ) -> Result<(Self, ChildStdin, ChildStdout), ProgramError> {
+        let spawn = || {
+            let errors = File::create(log)?;
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn()
+        };
+        let started = Instant::now();
+        let mut child = { spawn }().map_err(|cause| ProgramError::Start { name, cause })?;
+        let streams = (child.stdin.take(), child.stdout.take());
+        let program = Self { name, child, log: log.to_owned(), started };
+        match streams {
+            (Some(input), Some(output)) => Ok((program, input, output)),
+            _ => Err(ProgramError::Start { name, cause: io::ErrorKind::BrokenPipe.into() }),
+        }
+    }
+
     /// Waits until `/readyz` answers 200, and returns how long that took from the start.
     pub(crate) async fn ready(&mut self, address: SocketAddr) -> Result<Duration, ProgramError> {
         const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -136,10 +157,15 @@ impl Drop for Program {
 
 /// Runs a program to its end, which must be a success.
 pub(crate) fn run_to_end(name: &'static str, command: &mut Command) -> Result<(), ProgramError> {
+    output_of(name, command).map(|_| ())
+}
+
+/// Runs a program to its end, which must be a success, and returns its standard output.
+pub(crate) fn output_of(name: &'static str, command: &mut Command) -> Result<String, ProgramError> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|cause| ProgramError::Start { name, cause })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = [output.stdout, output.stderr].concat();
     Err(ProgramError::Ended { name, status: output.status, said: shown(&said) })

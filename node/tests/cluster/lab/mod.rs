@@ -40,7 +40,7 @@ const PORT: u16 = 8445;
 /// Whatever is waited for comes within a second or two; a loaded machine may need far longer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// What a node logs when it has taken new certificates or authorities.
-const RELOADED: &str = "certificates of nodes are replaced";
+const RELOADED: &str = "new certificates between nodes are in use";
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

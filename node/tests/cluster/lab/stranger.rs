@@ -139,6 +139,8 @@ struct VoteRequest {
     vote: Vec<u8>,
     #[prost(message, optional, tag = "2")]
     last: Option<LogId>,
+    #[prost(bool, tag = "3")]
+    leadership_transfer: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -166,9 +168,11 @@ async fn ask_for_vote(
         std::future::pending::<Infallible>().await
     };
     let vote = Vote { term, node: candidate, committed: false };
-    // As far as nobody is, so that nothing but who asks can be a reason to refuse.
+    // As far as nobody is, and at a leader's wish, so that nothing but who asks can be a reason to
+    // refuse.
     let last = LogId { term: term - 1, leader: candidate.bits(), index: 1 << 40 };
-    let message = VoteRequest { vote: vote.seal(), last: Some(last) }.encode_to_vec();
+    let request = VoteRequest { vote: vote.seal(), last: Some(last), leadership_transfer: true };
+    let message = request.encode_to_vec();
     let mut body = BytesMut::new();
     body.put_u8(0);
     body.put_u32(u32::try_from(message.len()).unwrap());
