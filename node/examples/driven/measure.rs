@@ -69,7 +69,7 @@ pub(crate) async fn single(consensus: &Consensus, count: u32) -> String {
 }
 
 /// `callers` at once revoke `tokens` with each call, for so many seconds:
-/// `{"per_s":…,"p50_us":…,"p99_us":…,"refused":…,"entries":…}`.
+/// `{"per_s":…,"p50_us":…,"p99_us":…,"refused":…,"entries":…,"flushes":…}`.
 pub(crate) async fn load(
     consensus: &Arc<Consensus>,
     (callers, tokens): (u32, u32),
@@ -77,6 +77,7 @@ pub(crate) async fn load(
 ) -> String {
     let fresh = Arc::new(Fresh::new(0x52_0000_0000));
     let first_entry = consensus.view().applied.map_or(0, |id| id.index);
+    let writes_before = consensus.log_writes();
     let started = Instant::now();
     let end = started + Duration::from_secs(u64::from(seconds));
     let mut calls = JoinSet::new();
@@ -86,13 +87,14 @@ pub(crate) async fn load(
     let done = calls.join_all().await;
     let took = started.elapsed();
     let entries = consensus.view().applied.map_or(0, |id| id.index) - first_entry;
+    let flushes = consensus.log_writes() - writes_before;
     let refused: u64 = done.iter().map(|caller| caller.refused).sum();
     let mut times: Vec<Duration> = done.into_iter().flat_map(|caller| caller.times).collect();
     times.sort_unstable();
     let revoked = times.len() as u64 * u64::from(tokens);
     let per_s = u128::from(revoked) * 1_000 / took.as_millis().max(1);
     format!(
-        "{{\"per_s\":{per_s},\"p50_us\":{},\"p99_us\":{},\"refused\":{refused},\"entries\":{entries}}}",
+        "{{\"per_s\":{per_s},\"p50_us\":{},\"p99_us\":{},\"refused\":{refused},\"entries\":{entries},\"flushes\":{flushes}}}",
         percentile(&times, 50).as_micros(),
         percentile(&times, 99).as_micros()
     )

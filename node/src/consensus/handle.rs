@@ -95,6 +95,12 @@ impl Consensus {
         self.own
     }
 
+    /// Durable writes of the log since the start.
+    #[must_use]
+    pub fn log_writes(&self) -> u64 {
+        self.log.writes()
+    }
+
     /// Whether this node leads, as far as it knows.
     #[must_use]
     pub fn leads(&self) -> bool {

@@ -19,7 +19,10 @@ mod writer;
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -95,6 +98,8 @@ struct Shared {
     durable: watch::Sender<()>,
     /// Bytes of entries that may still be queued.
     room: Arc<Semaphore>,
+    /// Durable writes since the start.
+    writes: AtomicU64,
     parts: LogParts,
 }
 
@@ -123,6 +128,12 @@ impl Shared {
 }
 
 impl LogStore {
+    /// How many durable writes there were since the start: entries that travel together share one.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.shared.writes.load(Ordering::Relaxed)
+    }
+
     /// Pins the genesis: the only one that this directory will ever belong to.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
 };
 
 use exequatur_federation::{
@@ -162,6 +162,7 @@ impl LogStore {
             durable: watch::Sender::new(()),
             queue: Mutex::new(Queue::new(&state)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
+            writes: AtomicU64::new(0),
             parts,
         };
         let facts = DirectoryFacts {

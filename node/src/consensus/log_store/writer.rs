@@ -3,7 +3,7 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use exequatur_federation::ledger::{LogId, LogState};
@@ -144,6 +144,7 @@ impl Shared {
             durable::commit(database, changes, next).map_err(|error| error.to_string())
         }))
         .unwrap_or_else(|_| Err("the database panicked: it is damaged".to_owned()));
+        self.writes.fetch_add(1, Ordering::Relaxed);
         committed.map_err(|cause| {
             let fault = StorageFault::LogWrite { cause };
             self.parts.fault.raise(fault.clone());
