@@ -32,7 +32,7 @@ fix: ## format, and what clippy can mend by itself
 
 cluster-campaign: ## the tests of faults on three processes, ROUNDS times each (needs root)
 	.ci/install.sh packages nextest
-	cargo nextest run -p exequatur-node --stress-count $(or $(ROUNDS),10) -E 'test(/^cluster::/)' $(ARGS)
+	cargo nextest run -p exequatur-node --stress-count $(or $(ROUNDS),10) $(or $(ARGS),-E 'test(/^cluster::/)')
 
 fuzz: ## every fuzz target for one minute (needs a nightly toolchain)
 	.ci/fuzz.sh

@@ -146,7 +146,9 @@ impl Federation {
         let mut command = self.command(node, &["--output", "json", "init"]);
         let said = program::output_of(NAME, &mut command)?;
         let made: Value = serde_json::from_str(&said).unwrap_or_default();
-        let (Some(id), Some(identity)) = (word(&made, "node"), word(&made, "identity")) else {
+        let node_made = made.get("node").unwrap_or(&Value::Null);
+        let (Some(id), Some(identity)) = (word(node_made, "id"), word(node_made, "identity"))
+        else {
             return Err(FederationError::Said { command: NAME, said });
         };
         if let Some(home) = self.nodes.get_mut(node) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Ledger, StatusTarget},
+    ledger::{Ledger, Lix, StatusTarget},
     region::RegionNumber,
     revocation::ListId,
 };
@@ -108,12 +108,13 @@ impl Acknowledged {
 
     /// Fails the test if a ledger lacks one.
     pub(crate) fn require_all_in(&self, ledger: &Ledger, whose: &str) {
+        // No token is as young as this one, so that only its own index covers it.
+        let youngest = Lix { epoch: u32::MAX, index: u64::MAX };
         for Revoked { owner, list, first } in self.0.lock().unwrap().iter() {
             for index in *first..first + TOKENS {
                 let token = StatusTarget { list: *list, index };
-                // No token is as young as this one, so only its own index covers it.
                 let covered =
-                    ledger.revocations(*owner).is_some_and(|owned| owned.covers(token, u64::MAX));
+                    ledger.revocations(*owner).is_some_and(|owned| owned.covers(token, youngest));
                 assert!(covered, "I-R1: {whose} lacks the acknowledged revocation {token:?}");
             }
         }

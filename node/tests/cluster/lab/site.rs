@@ -111,8 +111,8 @@ impl Site {
     pub(crate) fn init(&mut self) {
         let said = self.exequatur(&["--output", "json", "init"]).done();
         let made: Value = serde_json::from_str(&said).unwrap();
-        self.id = Some(text(&made, "node"));
-        self.identity = Some(text(&made, "identity"));
+        self.id = Some(text(&made["node"], "id"));
+        self.identity = Some(text(&made["node"], "identity"));
     }
 
     /// Gives the node a certificate for its id.
