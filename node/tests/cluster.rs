@@ -8,7 +8,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a failed setup step should fail the test"
+    clippy::print_stderr,
+    reason = "a failed setup step should fail the test, with what the nodes said"
 )]
 
 mod cluster {

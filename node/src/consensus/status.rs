@@ -23,7 +23,12 @@ impl Consensus {
     #[must_use]
     pub fn status(&self) -> ClusterStatus {
         let metrics = self.raft.metrics().borrow_watched().clone();
-        let ledger = self.ledger();
+        // Digest and index are of one moment, since nodes are compared by them. What is applied is
+        // in the log and committed, though the library may not have said so yet.
+        let view = self.view();
+        let ledger = &view.ledger;
+        let applied = view.applied.map(|id| id.index);
+        let committed = metrics.local_committed.map(|id| id.index).max(applied);
         let voters: BTreeSet<NodeId> =
             metrics.membership_config.voter_ids().map(|RaftId(node)| node).collect();
         let regions = voters.iter().filter_map(|node| ledger.member(*node).map(|m| m.region));
@@ -45,15 +50,15 @@ impl Consensus {
             term: metrics.current_term,
             leader: metrics.current_leader.map(|RaftId(node)| node),
             level: ledger.level(),
-            last_log_index: metrics.last_log_index,
-            committed_index: metrics.local_committed.map(|id| id.index),
-            applied_index: metrics.last_applied.map(|id| id.index),
+            last_log_index: metrics.last_log_index.max(committed),
+            committed_index: committed,
+            applied_index: applied,
             snapshot_index: metrics.snapshot.map(|id| id.index),
             purged_index: metrics.purged.map(|id| id.index),
             replicated_time: ledger.time(),
             state_digest: ledger.digest(),
             law: ledger.law().digest,
-            nodes: self.nodes(&metrics, &ledger, &voters),
+            nodes: self.nodes(&metrics, ledger, &voters),
             survives_any_region: faults.is_empty(),
             warnings,
         }

@@ -1,6 +1,7 @@
 //! Certificates and authorities that end or are replaced while nodes run (F60, F61).
 
-use std::time::{Duration, SystemTime};
+use exequatur_federation::time::{Ttl, UnixTime};
+use exequatur_node::clock::{Clock as _, SystemClock};
 
 use super::lab::{
     Lab, Plan,
@@ -10,20 +11,24 @@ use super::lab::{
 };
 
 /// Time for three nodes to start before a certificate ends.
-const LIFE: Duration = Duration::from_secs(20);
+const LIFE: Ttl = Ttl::from_seconds(15);
+
+fn now() -> UnixTime {
+    SystemClock::start().now()
+}
 
 #[test]
 fn a_certificate_that_has_expired_lets_nobody_in_and_a_new_one_does_without_a_restart() {
     let mut lab = Lab::prepare(Plan::DRIVEN);
     lab.found();
     let (expiring, id) = (2, lab.sites[2].id().unwrap().to_owned());
-    let until = SystemTime::now() + LIFE;
+    let until = now().plus(LIFE);
     let certified =
         Certified { until: Some(until), ..Certified::node(REGIONS[expiring].name, &id) };
     lab.authorities[expiring].certify(&certified).write(lab.sites[expiring].directory());
     lab.start_all();
     lab.revoke_for_sure(expiring);
-    while SystemTime::now() <= until {
+    while now() <= until {
         pause();
     }
 

@@ -1,10 +1,8 @@
 //! Certificate authorities of regions, and the certificates they give to nodes.
 
-use std::{
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, time::Duration};
 
+use exequatur_federation::time::UnixTime;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
@@ -30,7 +28,7 @@ pub(crate) struct Certified<'a> {
     pub(crate) region: &'a str,
     pub(crate) node: &'a str,
     /// Until when it is valid; for ever if absent.
-    pub(crate) until: Option<SystemTime>,
+    pub(crate) until: Option<UnixTime>,
 }
 
 impl<'a> Certified<'a> {
@@ -69,7 +67,7 @@ impl Authority {
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         if let Some(until) = until {
-            let since_1970 = until.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            let since_1970 = Duration::from_secs(until.seconds());
             params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
         }
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
