@@ -322,3 +322,45 @@ home_region = { from = "/region", map = { eu = "eu-central" }, services = "here"
     );
     file
 }
+
+#[cfg(test)]
+mod tests {
+    use exequatur_federation::config::{SourceFile, compile};
+
+    use super::*;
+
+    #[test]
+    fn the_files_are_a_federation_without_findings() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = |(number, (name, _)): (u16, (&str, &str))| Home {
+            directory: directory.path().join(name),
+            peer: format!("127.0.0.1:{number}"),
+            id: format!("{number:016x}"),
+            identity: String::new(),
+        };
+        let nodes: Vec<Home> = (8_001..).zip(REGIONS).map(home).collect();
+        let federation = Federation { nodes, exequatur: PathBuf::new() };
+        federation.write_files().unwrap();
+        let source = |home: &Home, name: &str| SourceFile {
+            name: name.to_owned(),
+            text: fs::read_to_string(home.directory.join(name)).unwrap(),
+        };
+        for home in &federation.nodes {
+            let mut law = source(home, "federation.toml");
+            // No key was made, and none is needed to read the rest.
+            law.text = law.text.replace("identity     = \"\"\n", "");
+            let none = |path: &str| Err(format!("`{path}` is not needed"));
+            let compiled = compile(&source(home, "region.toml"), &law, &none).unwrap();
+            assert!(compiled.warnings.is_empty(), "{:?}", compiled.warnings);
+            assert_eq!(compiled.federation.voters().len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_certificate_names_its_node() {
+        let (authority, _) = authority("eu-central").unwrap();
+        let (certificate, key) = certificate(&authority, "eu-central", "0123").unwrap();
+        assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(key.contains("PRIVATE KEY"));
+    }
+}
