@@ -217,3 +217,54 @@ impl Queue {
         (first, kept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::{
+        super::tests::fixture::{log_id, node, revoke},
+        *,
+    };
+    use crate::consensus::convert::{from_entry, from_log_id};
+
+    fn append(queue: &mut Queue, term: u64, index: u64) {
+        let entry = revoke(term, index, 5);
+        let frame = from_entry(&entry).unwrap().seal();
+        queue.keep(entry, frame.len());
+        queue.push(Change::Append {
+            frames: vec![(index, frame)],
+            last: from_log_id(&log_id(term, index)),
+            done: IOFlushed::noop(),
+            room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        });
+    }
+
+    #[test]
+    fn what_was_written_does_not_make_durable_what_came_in_its_place_meanwhile() {
+        let state = LogState {
+            node: node(),
+            starts: 0,
+            genesis: None,
+            vote: None,
+            committed: None,
+            purged: None,
+            last: None,
+        };
+        let mut queue = Queue::new(&state);
+        append(&mut queue, 1, 0);
+        append(&mut queue, 1, 1);
+        assert_eq!(queue.take().len(), 2);
+        // While those are written, another leader cuts the second and puts its own there.
+        queue.truncate(Some(log_id(1, 0)));
+        queue.push(Change::Truncate { after: Some(from_log_id(&log_id(1, 0))) });
+        append(&mut queue, 2, 1);
+        queue.written(Some(1));
+        assert_eq!(queue.durable_next(), 1);
+        queue.take();
+        queue.written(Some(1));
+        assert_eq!(queue.durable_next(), 2);
+    }
+}
