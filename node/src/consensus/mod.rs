@@ -37,7 +37,7 @@ pub use network::{Connection, ForwardError, Forwarder, Network};
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
 pub use runtime::SeededRuntime;
 pub use service::{
-    Deadline, Leads, OlderThanLedger, Parts, PeerCalls, PeerService, SNAPSHOT_BYTES_MAX,
+    Deadline, Leads, OlderThanLedger, Parts, PeerCalls, PeerService, RoomCheck, SNAPSHOT_BYTES_MAX,
     SnapshotCheck,
 };
 pub use snapshots::Snapshots;

@@ -177,13 +177,14 @@ pub async fn start<C: PeerConnector>(parts: ConsensusParts<C>) -> Result<Running
         wants_snapshot,
         draining: AtomicBool::new(false),
     });
-    let genesis = consensus.genesis();
+    let (genesis, space) = (consensus.genesis(), consensus.log.space());
     let upkeep = Upkeep { consensus: Arc::clone(&consensus), genesis: parts.genesis };
     let (older_told, older) = watch::channel(None);
     let calls = PeerService::calls(Parts {
         raft: consensus.raft.clone(),
         standpoint: parts.standpoint,
         leader: Arc::new(LeaderDuties(Arc::clone(&consensus))),
+        room: Arc::new(move || space.has_room()),
         check_snapshot: snapshot_check(genesis),
         older: older_told,
     });
@@ -232,7 +233,8 @@ fn config(ledger: LedgerId, timing: &RaftTiming) -> Config {
         // Snapshots are due by bytes of log, which the state machine counts, and the log is kept
         // back to the snapshot before the newest: both are asked for, never automatic.
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: u64::MAX,
+        // Half of it, since the library adds to it.
+        max_in_snapshot_log_to_keep: u64::MAX / 2,
         replication_lag_threshold: LAG_FOR_SNAPSHOT,
         // A node that was cut off must not depose a leader that the others hear.
         enable_pre_vote: Some(true),

@@ -13,7 +13,9 @@ use openraft::{Raft, raft::AppendEntriesRequest, storage::RaftStateMachine};
 use tokio::sync::watch;
 use tonic::{Status, Streaming};
 
-use super::{OlderThanLedger, gate::Gate, refuse_from_leader, stopped};
+use super::{
+    OlderThanLedger, RoomCheck, gate::Gate, refuse_from_leader, refuse_without_room, stopped,
+};
 use crate::consensus::{
     TypeConfig,
     convert::{proto, read_append, wire_append_result},
@@ -34,6 +36,7 @@ pub(super) struct Appends {
     pub(super) gate: Gate,
     pub(super) leader: Certified,
     pub(super) older: watch::Sender<Option<OlderThanLedger>>,
+    pub(super) room: Arc<RoomCheck>,
     pub(super) stream: Streaming<proto::AppendRequest>,
 }
 
@@ -52,6 +55,7 @@ impl Appends {
         let append = read_append(&message)
             .map_err(|error| refuse_from_leader(&self.older, self.leader.node, &error))?;
         self.gate.leads(self.leader, &append.vote)?;
+        refuse_without_room(&append, &self.room)?;
         Ok(Some(append))
     }
 }

@@ -23,6 +23,7 @@ use openraft::{
     Raft,
     alias::{SnapshotMetaOf, VoteOf},
     errors::Fatal,
+    raft::AppendEntriesRequest,
     storage::RaftStateMachine,
 };
 use tokio::sync::watch;
@@ -68,6 +69,9 @@ pub trait Leads: Send + Sync + 'static {
 pub type SnapshotCheck =
     dyn Fn(&Bytes, &SnapshotMetaOf<TypeConfig>) -> Result<(), String> + Send + Sync;
 
+/// Whether the disk has room for more of the log.
+pub type RoomCheck = dyn Fn() -> bool + Send + Sync;
+
 /// The ledger has entries that this release does not know. The node must stop and be upgraded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -91,6 +95,8 @@ where
     pub standpoint: Arc<dyn Standpoint>,
     /// Who leads, if this node does.
     pub leader: Arc<P>,
+    /// What is asked before entries are taken: a log that runs full would stop the node.
+    pub room: Arc<RoomCheck>,
     /// What looks at a snapshot before it is installed.
     pub check_snapshot: Arc<SnapshotCheck>,
     /// Told when this node must stop because it is older than the ledger.
@@ -105,6 +111,7 @@ where
     raft: Raft<TypeConfig, SM>,
     gate: Gate,
     leader: Arc<P>,
+    room: Arc<RoomCheck>,
     incoming: Arc<Incoming>,
     older: watch::Sender<Option<OlderThanLedger>>,
 }
@@ -123,6 +130,7 @@ where
             raft: parts.raft,
             gate: Gate::new(parts.standpoint),
             leader: parts.leader,
+            room: parts.room,
             incoming: Arc::new(Incoming::new(parts.check_snapshot)),
             older: parts.older,
         };
@@ -150,6 +158,17 @@ fn refuse_from_leader(
         older.send_replace(Some(found));
     }
     refuse(error)
+}
+
+/// Heartbeats are taken whatever the disk looks like; entries only while there is room for them.
+fn refuse_without_room(
+    append: &AppendEntriesRequest<TypeConfig>,
+    room: &Arc<RoomCheck>,
+) -> Result<(), Status> {
+    if append.entries.is_empty() || room() {
+        return Ok(());
+    }
+    Err(Status::resource_exhausted("the disk of this node has no room for entries"))
 }
 
 fn refuse(error: &WireError) -> Status {
@@ -184,6 +203,7 @@ where
         let append = read_append(request.get_ref())
             .map_err(|error| refuse_from_leader(&self.older, leader.node, &error))?;
         self.gate.leads(leader, &append.vote)?;
+        refuse_without_room(&append, &self.room)?;
         let (previous, last) = (append.prev_log_id, last_of(&append));
         let answer = self.raft.append_entries(append).await.map_err(|error| stopped(&error))?;
         let result = to_stream_result(&answer, previous, last)
@@ -200,6 +220,7 @@ where
             gate: self.gate.clone(),
             leader,
             older: self.older.clone(),
+            room: Arc::clone(&self.room),
             stream: request.into_inner(),
         };
         Ok(Response::new(append::answers(&self.raft, appends)))

@@ -18,7 +18,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use exequatur_federation::ledger::{Batch, Digest, Ledger, LogId, SnapshotHead};
+use exequatur_federation::{
+    ledger::{Batch, Digest, Ledger, LogId, SnapshotHead},
+    membership::LEVELS,
+};
 use futures_util::{Stream, TryStreamExt as _};
 use openraft::{
     OptionalSend,
@@ -122,6 +125,11 @@ impl StateMachine {
             .map_err(|_| "the ledger panicked".to_owned())?;
         if outcomes.len() as u64 != u64::from(batch.len()) {
             return Err(format!("{} outcomes for {} proposals", outcomes.len(), batch.len()));
+        }
+        let level = self.ledger.level();
+        if self.ledger.id().is_some() && !LEVELS.contains(level) {
+            // Whatever comes next has rules that this program does not know.
+            return Err(format!("the ledger is at feature level {level}: upgrade this node"));
         }
         self.demand.add(batch.sealed().len() as u64);
         Ok(Outcomes(outcomes))

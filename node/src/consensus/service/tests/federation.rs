@@ -183,6 +183,7 @@ async fn start(node: TestNode, listener: TcpListener, proxy: Proxy) -> Member {
         raft: raft.clone(),
         standpoint: Arc::clone(&node.greeter.standpoint),
         leader: Arc::new(Proposer(raft.clone())),
+        room: Arc::new(|| true),
         check_snapshot: Arc::new(|bytes, _| {
             if bytes.starts_with(b"bad") { Err("it begins with `bad`".to_owned()) } else { Ok(()) }
         }),
