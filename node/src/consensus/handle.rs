@@ -13,7 +13,7 @@ use exequatur_federation::{
     ledger::{
         Bearer, Command, Digest, Join, Leave, Ledger, List, Objection, Outcome, Rejection, Revoke,
     },
-    membership::{Invitation, Invite, NodeId, NodeTicket, RaftTiming},
+    membership::{Invitation, Invite, LEVELS, NodeId, NodeTicket, RaftTiming},
     region::RegionNumber,
     time::{Ttl, UnixTime},
 };
@@ -119,7 +119,7 @@ impl Consensus {
     /// See [`ProposeError`]; a refusal is an answer.
     pub async fn propose(&self, command: Command) -> Result<Answer, ProposeError> {
         self.refuse_while_draining()?;
-        let proposal = self.maker.make(command, self.ledger().level()).await?;
+        let proposal = self.maker.make(command, self.level()).await?;
         let answers = self.proposer.propose(vec![proposal]).await?;
         answers.first().copied().ok_or(ProposeError::NoQuorum)
     }
@@ -135,7 +135,14 @@ impl Consensus {
     ) -> Result<Vec<Answer>, ProposeError> {
         self.refuse_while_draining()?;
         let commands = revocations.into_iter().map(Command::Revoke);
-        self.proposer.propose(self.maker.unsigned(commands, self.ledger().level())).await
+        self.proposer.propose(self.maker.unsigned(commands, self.level())).await
+    }
+
+    /// The feature level to propose at. A node that has not applied the genesis yet goes by the level
+    /// that this release founds at.
+    fn level(&self) -> u16 {
+        let ledger = self.ledger();
+        ledger.id().map_or(LEVELS.lowest, |_| ledger.level())
     }
 
     fn refuse_while_draining(&self) -> Result<(), ProposeError> {

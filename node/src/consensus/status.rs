@@ -31,7 +31,8 @@ impl Consensus {
         let committed = metrics.local_committed.map(|id| id.index).max(applied);
         let voters: BTreeSet<NodeId> =
             metrics.membership_config.voter_ids().map(|RaftId(node)| node).collect();
-        let regions = voters.iter().filter_map(|node| ledger.member(*node).map(|m| m.region));
+        let nodes = metrics.membership_config.nodes();
+        let regions = nodes.filter(|(id, _)| voters.contains(&id.0)).map(|(_, m)| m.0.region);
         let faults = voters::faults(regions);
         let id = ledger.id();
         let mut warnings: Vec<String> = faults.iter().map(ToString::to_string).collect();

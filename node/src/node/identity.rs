@@ -249,6 +249,10 @@ pub(super) fn open_identity_with(
 ) -> Result<OpenIdentity, IdentityError> {
     let (region, _) = membership.region_key(keys)?;
     let directory = membership.directory();
+    if directory.contents()? != Contents::Node {
+        // What was there before says more than that it is not there.
+        refuse_wiped(membership, &directory)?;
+    }
     let node = directory.open()?;
     if !membership.is_own(&node.ticket.description) {
         return Err(IdentityError::OtherMembership);

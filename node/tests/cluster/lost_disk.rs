@@ -39,7 +39,7 @@ fn a_wiped_node_is_refused_and_comes_back_as_another_in_place_of_the_old() {
     // Four voters are an even number, for a moment.
     let promote = ["cluster", "promote", &new, "--accept-reduced-survival"];
     lab.sites[wiped].exequatur(&promote).done();
-    lab.sites[wiped].exequatur(&["cluster", "remove", &old]).done();
+    lab.sites[wiped].exequatur(&["cluster", "remove", &old, "--yes-for-ever", &old]).done();
     for node in lab.running() {
         lab.status_when(node, "the new voters", |status| {
             status.voters.contains(&new)
@@ -66,11 +66,6 @@ fn a_directory_from_a_backup_is_refused_though_the_old_leader_is_dead() {
     lab.stop(restored);
     copy_directory(&directory, &backup);
     copy_directory(&anchor, &old_anchor);
-    // Whoever greets it counts its starts; the first one after a backup has the number that the
-    // restored directory will say, too.
-    lab.start(restored);
-    lab.settle();
-    lab.stop(restored);
     lab.start(restored);
     lab.settle();
     let load = lab.load();
@@ -80,29 +75,29 @@ fn a_directory_from_a_backup_is_refused_though_the_old_leader_is_dead() {
         pause();
     }
     load.stop();
-    lab.kill(leader);
     lab.kill(restored);
+    let newest_anchor = lab.sites[restored].path("anchor.newest");
+    fs::rename(&anchor, &newest_anchor).unwrap();
 
-    // The directory alone: the node itself notices.
+    // With its anchor: the node cannot know, but the leader has seen what it held.
     fs::remove_dir_all(&directory).unwrap();
     copy_directory(&backup, &directory);
+    copy_directory(&old_anchor, &anchor);
+    lab.start(restored);
+    lab.wait_for_log(leader, "it has forgotten what it had acknowledged");
+    lab.kill(restored);
+    lab.kill(leader);
+
+    // Without: the node notices by itself, and the one that is left has no quorum with it. Together
+    // they might have forgotten what the old leader had acknowledged.
+    fs::remove_dir_all(&directory).unwrap();
+    fs::remove_dir_all(&anchor).unwrap();
+    copy_directory(&backup, &directory);
+    fs::rename(&newest_anchor, &anchor).unwrap();
     let said = lab.start_in_vain(restored);
     assert!(said.contains("rolled back"), "{said}");
     assert_way_out(&said);
 
-    // With its anchor: the node cannot know, but who has greeted it does. Together they would be a
-    // quorum, and might have forgotten what was acknowledged.
-    fs::remove_dir_all(&anchor).unwrap();
-    copy_directory(&old_anchor, &anchor);
-    lab.start(restored);
-    lab.wait_for_log(witness, "it has forgotten what it had acknowledged");
-    for node in [restored, witness] {
-        let status = lab.status_when(node, "an answer", |_| true);
-        assert!(!status.leads(), "{status:?}");
-    }
-
-    // The old leader comes back with everything, and the restored node as another.
-    lab.kill(restored);
     lab.start(leader);
     lab.leader_among(&[leader, witness]);
     lab.revoke_for_sure(witness);
@@ -121,8 +116,7 @@ fn directories_that_are_another_nodes_or_have_no_anchor_are_refused() {
     fs::rename(&directory, &kept).unwrap();
     copy_directory(&lab.sites[other].path("cluster"), &directory);
     let said = lab.start_in_vain(one);
-    let (own, foreign) = (lab.sites[one].id().unwrap(), lab.sites[other].id().unwrap());
-    assert!(said.contains(own) && said.contains(foreign), "{said}");
+    assert!(said.contains("made for another region"), "{said}");
     fs::remove_dir_all(&directory).unwrap();
     fs::rename(&kept, &directory).unwrap();
 

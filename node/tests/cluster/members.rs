@@ -40,7 +40,7 @@ fn a_fourth_node_learns_does_not_vote_against_the_rules_and_once_removed_never_c
     assert!(said.contains("voters"), "{said}");
 
     lab.stop(fourth);
-    lab.sites[0].exequatur(&["cluster", "remove", &id]).done();
+    lab.sites[0].exequatur(&["cluster", "remove", &id, "--yes-for-ever", &id]).done();
     lab.status_when(0, "that it is gone", |status| {
         !status.learners.contains(&id) && status.voters.len() == 3
     });

@@ -1,6 +1,7 @@
 //! Appends in order over one call: the next is sent before the last is answered.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -59,6 +60,12 @@ where
     C: PeerConnector,
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
 {
+    // openraft pauses after a failure when it is asked for the next append, and only then. So it is
+    // asked before the call is made: a node that refuses connections would be called without end.
+    let mut input = input.peekable();
+    if Pin::new(&mut input).peek().await.is_none() {
+        return Ok(Box::pin(stream::empty()));
+    }
     let (appends, sent) = watch::channel(0);
     let committed = Arc::new(AtomicU64::new(0));
     let outbound = outbound(input, Sent { appends, committed: Arc::clone(&committed) });
