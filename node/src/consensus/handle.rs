@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    LeaderAction, LogStore, Raft, RaftId, Snapshots, VoterChange,
+    LeaderAction, LeaderContact, LogStore, Raft, RaftId, Snapshots, VoterChange,
     control::{Acting, ControlError},
     leader::Leader,
     members::{Members, members},
@@ -49,6 +49,7 @@ pub struct Consensus {
     pub(super) maker: ProposalMaker,
     pub(super) elsewhere: Arc<dyn Elsewhere>,
     pub(super) signer: Arc<dyn Signer>,
+    pub(super) contact: Arc<LeaderContact>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) own: Bearer,
     pub(super) map: FederationMap,
@@ -105,6 +106,15 @@ impl Consensus {
     #[must_use]
     pub fn leads(&self) -> bool {
         self.leader.current() == Some(self.own.node)
+    }
+
+    /// The leader, if it is there: this node, or one that was heard within two election times.
+    #[must_use]
+    pub fn present_leader(&self) -> Option<NodeId> {
+        let leader = self.leader.current()?;
+        let silence_max = self.timing.election_max.saturating_mul(2);
+        let heard = self.contact.since(leader).is_some_and(|silence| silence <= silence_max);
+        (leader == self.own.node || heard).then_some(leader)
     }
 
     /// The latest time that this region has told the ledger; `None` before the genesis.

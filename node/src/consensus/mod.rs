@@ -4,6 +4,7 @@
 //! `exequatur_federation::ledger`; what travels and rests on disk has its formats there.
 
 mod admission;
+mod contact;
 pub mod control;
 mod convert;
 mod disk;
@@ -25,6 +26,7 @@ mod type_config;
 mod upkeep;
 
 pub use admission::ComeAgain;
+pub use contact::LeaderContact;
 pub use convert::{ENTRIES_MAX, Forwarded, LeaderAction};
 pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
 pub use fault::{FaultSignal, StorageFault};

@@ -14,9 +14,9 @@ use openraft::{Config, ConfigError, SnapshotPolicy, errors::Fatal};
 use tokio::sync::watch;
 
 use super::{
-    Consensus, ENTRIES_MAX, FederationMap, Forwarded, Forwarder, LeaderAction, Leads, Network,
-    OlderThanLedger, Parts, PeerCalls, PeerService, Raft, RaftId, RaftMember, SnapshotCheck,
-    Snapshots, TypeConfig,
+    Consensus, ENTRIES_MAX, FederationMap, Forwarded, Forwarder, LeaderAction, LeaderContact,
+    Leads, Network, OlderThanLedger, Parts, PeerCalls, PeerService, Raft, RaftId, RaftMember,
+    SnapshotCheck, Snapshots, TypeConfig,
     control::{Acting, ControlError},
     convert::from_log_id,
     handle::Elsewhere,
@@ -168,6 +168,7 @@ pub async fn start<C: PeerConnector>(parts: ConsensusParts<C>) -> Result<Running
         leader,
         proposer,
         signer: parts.signer,
+        contact: Arc::new(LeaderContact::new(Arc::clone(&parts.clock))),
         clock: parts.clock,
         own: parts.own,
         map: parts.map,
@@ -184,6 +185,7 @@ pub async fn start<C: PeerConnector>(parts: ConsensusParts<C>) -> Result<Running
         raft: consensus.raft.clone(),
         standpoint: parts.standpoint,
         leader: Arc::new(LeaderDuties(Arc::clone(&consensus))),
+        contact: Arc::clone(&consensus.contact),
         room: Arc::new(move || space.has_room()),
         check_snapshot: snapshot_check(genesis),
         older: older_told,

@@ -39,6 +39,10 @@ impl Consensus {
         if metrics.membership_config.get_joint_config().len() > 1 {
             warnings.push("a change of the voters is under way".to_owned());
         }
+        let leader = self.present_leader();
+        if let (Some(RaftId(elected)), None) = (metrics.current_leader, leader) {
+            warnings.push(format!("node {elected} was elected to lead, and is not heard"));
+        }
         if self.is_draining() {
             warnings.push("this node is drained: restart it to take part again".to_owned());
         }
@@ -49,7 +53,7 @@ impl Consensus {
             region: self.region_name(self.own.region),
             state: state(metrics.state),
             term: metrics.current_term,
-            leader: metrics.current_leader.map(|RaftId(node)| node),
+            leader,
             level: ledger.level(),
             last_log_index: metrics.last_log_index.max(committed),
             committed_index: committed,

@@ -17,7 +17,7 @@ use super::{
     OlderThanLedger, RoomCheck, gate::Gate, refuse_from_leader, refuse_without_room, stopped,
 };
 use crate::consensus::{
-    TypeConfig,
+    LeaderContact, TypeConfig,
     convert::{proto, read_append, wire_append_result},
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Appends {
     pub(super) gate: Gate,
     pub(super) leader: Certified,
     pub(super) older: watch::Sender<Option<OlderThanLedger>>,
+    pub(super) contact: Arc<LeaderContact>,
     pub(super) room: Arc<RoomCheck>,
     pub(super) stream: Streaming<proto::AppendRequest>,
 }
@@ -55,6 +56,7 @@ impl Appends {
         let append = read_append(&message)
             .map_err(|error| refuse_from_leader(&self.older, self.leader.node, &error))?;
         self.gate.leads(self.leader, &append.vote)?;
+        self.contact.heard(self.leader.node);
         refuse_without_room(&append, &self.room)?;
         Ok(Some(append))
     }

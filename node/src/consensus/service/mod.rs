@@ -35,7 +35,7 @@ use snapshot::Incoming;
 pub use snapshot::SNAPSHOT_BYTES_MAX;
 
 use super::{
-    TypeConfig,
+    LeaderContact, TypeConfig,
     control::ControlError,
     convert::last_of,
     convert::{
@@ -95,6 +95,8 @@ where
     pub standpoint: Arc<dyn Standpoint>,
     /// Who leads, if this node does.
     pub leader: Arc<P>,
+    /// What is told of each append of a leader.
+    pub contact: Arc<LeaderContact>,
     /// What is asked before entries are taken: a log that runs full would stop the node.
     pub room: Arc<RoomCheck>,
     /// What looks at a snapshot before it is installed.
@@ -111,6 +113,7 @@ where
     raft: Raft<TypeConfig, SM>,
     gate: Gate,
     leader: Arc<P>,
+    contact: Arc<LeaderContact>,
     room: Arc<RoomCheck>,
     incoming: Arc<Incoming>,
     older: watch::Sender<Option<OlderThanLedger>>,
@@ -130,6 +133,7 @@ where
             raft: parts.raft,
             gate: Gate::new(parts.standpoint),
             leader: parts.leader,
+            contact: parts.contact,
             room: parts.room,
             incoming: Arc::new(Incoming::new(parts.check_snapshot)),
             older: parts.older,
@@ -203,6 +207,7 @@ where
         let append = read_append(request.get_ref())
             .map_err(|error| refuse_from_leader(&self.older, leader.node, &error))?;
         self.gate.leads(leader, &append.vote)?;
+        self.contact.heard(leader.node);
         refuse_without_room(&append, &self.room)?;
         let (previous, last) = (append.prev_log_id, last_of(&append));
         let answer = self.raft.append_entries(append).await.map_err(|error| stopped(&error))?;
@@ -220,6 +225,7 @@ where
             gate: self.gate.clone(),
             leader,
             older: self.older.clone(),
+            contact: Arc::clone(&self.contact),
             room: Arc::clone(&self.room),
             stream: request.into_inner(),
         };

@@ -17,9 +17,10 @@ use super::{
     store::{Machine, MemoryLog},
 };
 use crate::{
+    clock::SystemClock,
     consensus::{
-        Answer, ENTRIES_MAX, Forwarded, Forwarder, LeaderAction, Leads, Network, OlderThanLedger,
-        Parts, PeerService, RaftId, RaftMember, TypeConfig, control::ControlError,
+        Answer, ENTRIES_MAX, Forwarded, Forwarder, LeaderAction, LeaderContact, Leads, Network,
+        OlderThanLedger, Parts, PeerService, RaftId, RaftMember, TypeConfig, control::ControlError,
     },
     peer::{
         TlsConnector,
@@ -183,6 +184,7 @@ async fn start(node: TestNode, listener: TcpListener, proxy: Proxy) -> Member {
         raft: raft.clone(),
         standpoint: Arc::clone(&node.greeter.standpoint),
         leader: Arc::new(Proposer(raft.clone())),
+        contact: Arc::new(LeaderContact::new(Arc::new(SystemClock::start()))),
         room: Arc::new(|| true),
         check_snapshot: Arc::new(|bytes, _| {
             if bytes.starts_with(b"bad") { Err("it begins with `bad`".to_owned()) } else { Ok(()) }
