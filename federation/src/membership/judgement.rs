@@ -19,6 +19,31 @@ pub struct Certified {
     pub node: NodeId,
 }
 
+/// What a node knows of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// `federation.toml` lists it in this region, and this node's ledger does not know it. The
+    /// ledger may be behind: a node that slept through a change of voters would otherwise refuse the
+    /// new ones, and with them its quorum. Its certificate is believed until the ledger has its key.
+    Listed(RegionNumber),
+    /// A member, by the ledger or by what was pinned.
+    Member(Member),
+    /// Nobody, or a node that has left.
+    Stranger,
+}
+
+impl Standing {
+    /// The region in which it has this standing.
+    #[must_use]
+    pub const fn region(&self) -> Option<RegionNumber> {
+        match self {
+            Self::Listed(region) => Some(*region),
+            Self::Member(member) => Some(member.region),
+            Self::Stranger => None,
+        }
+    }
+}
+
 /// What a node has witnessed of another. An entry counts only once it was committed while the other
 /// held it: an entry that was never committed may be given up again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +63,8 @@ pub struct Judgement<'a> {
     pub level: u16,
     /// Whom the other's certificate names.
     pub certified: Certified,
-    /// The other's membership, if it has one.
-    pub member: Option<&'a Member>,
+    /// What this node knows of the other.
+    pub standing: Standing,
     /// Whether the other's `federation.toml` is in force, or was announced and may come into force.
     pub law_announced: bool,
     /// What was witnessed of the other.
@@ -55,14 +80,14 @@ impl Judgement<'_> {
     pub fn of(&self, hello: &Hello, end: End, channel: &Fixed<32>) -> Result<(), HelloRefused> {
         let (theirs, own) = (&hello.greeting, self.own);
         let certified = Certified { region: theirs.region, node: theirs.node };
-        let member = self.member.filter(|member| member.region == theirs.region);
+        let belongs = self.standing.region() == Some(theirs.region);
         let checks = [
             (certified == self.certified, HelloRefused::Certificate),
             ((theirs.cluster, theirs.epoch) == (own.cluster, own.epoch), HelloRefused::Cluster),
             (theirs.genesis == own.genesis, HelloRefused::Genesis),
             (theirs.law == own.law || self.law_announced, HelloRefused::Law),
             (theirs.to == own.node && theirs.node == own.to, HelloRefused::Recipient),
-            (member.is_some(), HelloRefused::Member),
+            (belongs, HelloRefused::Member),
             (self.has_common_level(theirs), HelloRefused::Level),
             (!self.has_forgotten(theirs), HelloRefused::RolledBack),
         ];
@@ -70,7 +95,11 @@ impl Judgement<'_> {
             return Err(*refused);
         }
         // Last, because it costs a hundred times what all others do together.
-        let is_key = member.is_some_and(|member| thumbprint(&hello.key) == Some(member.key));
+        let is_key = match self.standing {
+            Standing::Member(member) => thumbprint(&hello.key) == Some(member.key),
+            Standing::Listed(_) => true,
+            Standing::Stranger => false,
+        };
         if is_key && hello.verify(end, channel) { Ok(()) } else { Err(HelloRefused::Proof) }
     }
 
@@ -106,7 +135,7 @@ mod tests {
         key: Ed25519KeyPair,
         theirs: Greeting,
         own: Greeting,
-        member: Option<Member>,
+        standing: Standing,
         law_announced: bool,
         witnessed: Witnessed,
         certified: Certified,
@@ -153,7 +182,7 @@ mod tests {
             key,
             theirs,
             own,
-            member: Some(member),
+            standing: Standing::Member(member),
             law_announced: false,
             witnessed: Witnessed { starts: 5, held: 70 },
             certified: Certified { region: region(2), node: node(22) },
@@ -176,7 +205,7 @@ mod tests {
                 own: &self.own,
                 level: self.level,
                 certified: self.certified,
-                member: self.member.as_ref(),
+                standing: self.standing,
                 law_announced: self.law_announced,
                 witnessed: self.witnessed,
             };
@@ -229,9 +258,24 @@ mod tests {
 
     #[test]
     fn who_is_no_member_or_one_of_another_region_is_refused() {
-        assert_eq!(after(|c| c.member = None), Err(HelloRefused::Member));
-        let elsewhere = after(|c| c.member.as_mut().unwrap().region = region(3));
-        assert_eq!(elsewhere, Err(HelloRefused::Member));
+        let standing = |standing| after(|c| c.standing = standing);
+        let key = Fixed([1; 32]);
+        for refused in [
+            Standing::Stranger,
+            Standing::Listed(region(3)),
+            Standing::Member(Member { region: region(3), key }),
+        ] {
+            assert_eq!(standing(refused), Err(HelloRefused::Member), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_only_listed_must_still_prove_the_key_it_shows() {
+        let mut case = good();
+        case.standing = Standing::Listed(region(2));
+        assert_eq!(case.verdict(), Ok(()));
+        let replayed = case.hello(End::Initiator, &Fixed([10; 32]));
+        assert_eq!(case.judge(&replayed), Err(HelloRefused::Proof));
     }
 
     #[test]

@@ -115,12 +115,11 @@ impl Greeter {
         own: &Hello,
     ) -> Result<(), HelloRefused> {
         let node = at.certified.node;
-        let member = self.standpoint.member(node);
         let judgement = Judgement {
             own: &own.greeting,
             level: self.standpoint.level(),
             certified: at.certified,
-            member: member.as_ref(),
+            standing: self.standpoint.standing(node),
             law_announced: self.standpoint.is_announced(&theirs.greeting.law),
             witnessed: self.witness.of(node),
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use exequatur_federation::membership::{Certified, NodeId};
+use exequatur_federation::membership::{Certified, NodeId, Standing};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -272,7 +272,7 @@ impl<A, S: Answers> Shared<A, S> {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = tokio::time::sleep(self.server.limits.membership_look) => {
-                    if self.server.greeter.standpoint.member(certified.node).is_none() {
+                    if self.server.greeter.standpoint.standing(certified.node) == Standing::Stranger {
                         tracing::warn!(node = %certified.node, "no member any more, connection cut");
                         return;
                     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Digest, IdentityKey, Member, Signature},
-    membership::{Greeting, NodeId, Witnessed},
+    ledger::{Digest, IdentityKey, Signature},
+    membership::{Greeting, NodeId, Standing, Witnessed},
 };
 
 /// What the node knows now. Asked at each greeting and at each call, so every answer must be quick
@@ -25,8 +25,8 @@ pub trait Standpoint: Send + Sync + 'static {
     /// force: while a new one is brought to all nodes, some go by the one and some by the other.
     fn is_announced(&self, law: &Digest) -> bool;
 
-    /// The membership of a node, if it is a member now.
-    fn member(&self, node: NodeId) -> Option<Member>;
+    /// What is known of a node now.
+    fn standing(&self, node: NodeId) -> Standing;
 
     /// Whether a node votes now. Only voters lead.
     fn is_voter(&self, node: NodeId) -> bool;

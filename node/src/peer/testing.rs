@@ -12,7 +12,7 @@ use std::{
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use exequatur_federation::{
     ledger::{Digest, Fixed, IdentityKey, Member, Signature},
-    membership::{Build, Greeting, LEVELS, NodeId, thumbprint},
+    membership::{Build, Greeting, LEVELS, NodeId, Standing, thumbprint},
     region::{RegionId, RegionNumber},
 };
 use rcgen::{
@@ -113,8 +113,9 @@ impl Standpoint for TestStandpoint {
         self.known.lock().unwrap().announced.contains(law)
     }
 
-    fn member(&self, node: NodeId) -> Option<Member> {
-        self.known.lock().unwrap().members.get(&node).copied()
+    fn standing(&self, node: NodeId) -> Standing {
+        let known = self.known.lock().unwrap().members.get(&node).copied();
+        known.map_or(Standing::Stranger, Standing::Member)
     }
 
     fn is_voter(&self, node: NodeId) -> bool {

@@ -32,8 +32,7 @@ impl Gate {
     }
 
     fn belongs(&self, caller: Certified) -> Result<(), Status> {
-        let member = self.standpoint.member(caller.node);
-        if member.is_some_and(|member| member.region == caller.region) {
+        if self.standpoint.standing(caller.node).region() == Some(caller.region) {
             return Ok(());
         }
         Err(Status::permission_denied(format!("node {} is not a member any more", caller.node)))

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use exequatur_federation::{
     ledger::{Bearer, Digest, IdentityKey, LedgerId, LogId, Member, Signature},
-    membership::{Greeting, LEVELS, NodeId},
+    membership::{Greeting, LEVELS, NodeId, Standing, thumbprint},
+    region::RegionNumber,
 };
 
 use crate::{
@@ -13,6 +14,12 @@ use crate::{
     identity::{self, build},
     peer::{NodeKey, NodeKeyError, Standpoint},
 };
+
+/// A node of `federation.toml`.
+pub(super) struct Listed {
+    pub(super) region: RegionNumber,
+    pub(super) voter: bool,
+}
 
 /// What a node knows at every moment.
 pub(super) struct LocalStandpoint {
@@ -24,6 +31,8 @@ pub(super) struct LocalStandpoint {
     pub(super) starts: u64,
     /// Founders, or the members that an invite names.
     pub(super) pinned: BTreeMap<NodeId, Member>,
+    /// Nodes of `federation.toml`.
+    pub(super) listed: BTreeMap<NodeId, Listed>,
     pub(super) shared: SharedLedger,
     pub(super) log: LogReader,
 }
@@ -58,24 +67,39 @@ impl Standpoint for LocalStandpoint {
         self.shared.load().ledger.is_announced(law)
     }
 
-    fn member(&self, node: NodeId) -> Option<Member> {
+    fn standing(&self, node: NodeId) -> Standing {
         let view = self.shared.load();
-        if view.ledger.id().is_none() {
-            return self.pinned.get(&node).copied();
+        let ledger = &view.ledger;
+        let known = if ledger.id().is_none() {
+            self.pinned.get(&node).copied()
+        } else {
+            ledger
+                .member(node)
+                .and_then(|row| thumbprint(&row.key).map(|key| Member { region: row.region, key }))
+        };
+        match (known, self.listed.get(&node)) {
+            (Some(member), _) => Standing::Member(member),
+            (None, Some(listed)) if !ledger.is_tombstone(node) => Standing::Listed(listed.region),
+            (None, _) => Standing::Stranger,
         }
-        let row = view.ledger.member(node)?;
-        let key = exequatur_federation::membership::thumbprint(&row.key)?;
-        Some(Member { region: row.region, key })
     }
 
     fn is_voter(&self, node: NodeId) -> bool {
         let view = self.shared.load();
-        let voters = view.membership.configurations.items();
-        if voters.is_empty() {
-            // Before the first membership is applied, whoever was pinned may lead.
-            return self.pinned.contains_key(&node);
+        match self.standing(node) {
+            // By its own word and `federation.toml`; this node's ledger is behind it, or it is ahead
+            // of the ledger, and then nobody counts its vote.
+            Standing::Listed(_) => self.listed.get(&node).is_some_and(|listed| listed.voter),
+            Standing::Member(_) => {
+                let voters = view.membership.configurations.items();
+                // Before the first membership is applied, whoever was pinned may lead. After it, a
+                // membership is in force as soon as it is in the log, a little before it is applied.
+                voters.is_empty()
+                    || voters.iter().any(|set| set.items().contains(&node))
+                    || self.listed.get(&node).is_some_and(|listed| listed.voter)
+            }
+            Standing::Stranger => false,
         }
-        voters.iter().any(|set| set.items().contains(&node))
     }
 }
 

@@ -11,7 +11,7 @@ use exequatur_federation::{
 use super::{
     ClusterError,
     anchor::Remembering,
-    standpoint::{LocalKey, LocalStandpoint},
+    standpoint::{Listed, LocalKey, LocalStandpoint},
 };
 use crate::{
     consensus::{
@@ -105,6 +105,7 @@ pub(super) async fn assemble(
         law: federation.law.digest,
         starts,
         pinned: place.pinned.clone(),
+        listed: listed(federation),
         shared: machine.shared(),
         log: store.reader(),
     });
@@ -234,4 +235,12 @@ fn map(federation: &FederationSettings) -> FederationMap {
         }
     }
     map
+}
+
+fn listed(federation: &FederationSettings) -> BTreeMap<NodeId, Listed> {
+    let numbered = federation.regions.values().filter_map(|r| Some((r.number?, &r.nodes)));
+    let listed = numbered.flat_map(|(region, nodes)| {
+        nodes.iter().map(move |(node, s)| (*node, Listed { region, voter: s.voter }))
+    });
+    listed.collect()
 }
