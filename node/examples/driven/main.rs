@@ -10,7 +10,11 @@
 mod measure;
 mod question;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{BufRead as _, Write as _, stdin, stdout},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Parser;
 use exequatur_node::{
@@ -22,7 +26,6 @@ use exequatur_node::{
     telemetry::logs::{LogFormat, install},
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, stdin, stdout},
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task::JoinSet,
@@ -33,8 +36,8 @@ use tracing_subscriber::filter::LevelFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Answers that wait until they are written.
-const ANSWERS_MAX: usize = 1_024;
+/// Questions that wait to be read, and answers that wait to be written.
+const LINES_MAX: usize = 1_024;
 
 /// Run the region's node and take questions from standard input.
 #[derive(Debug, Parser)]
@@ -80,18 +83,26 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
 /// Answers questions until there are no more.
 async fn talk(consensus: Arc<Consensus>) {
-    let (answers, mut written) = mpsc::channel::<String>(ANSWERS_MAX);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let mut out = stdout();
-        while let Some(line) = written.recv().await {
-            if out.write_all(line.as_bytes()).await.is_err() || out.flush().await.is_err() {
+    let (questions, mut asked) = mpsc::channel::<String>(LINES_MAX);
+    let (answers, mut answered) = mpsc::channel::<String>(LINES_MAX);
+    // Standard streams block, so each has a thread; both end with the process.
+    std::thread::spawn(move || {
+        for line in stdin().lock().lines().map_while(Result::ok) {
+            if questions.blocking_send(line).is_err() {
                 return;
             }
         }
     });
-    let mut lines = BufReader::new(stdin()).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    std::thread::spawn(move || {
+        while let Some(line) = answered.blocking_recv() {
+            let mut out = stdout().lock();
+            if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut tasks = JoinSet::new();
+    while let Some(line) = asked.recv().await {
         let Some((number, question)) = line.split_once(' ') else { continue };
         let (number, question) = (number.to_owned(), question.to_owned());
         let (consensus, answers) = (Arc::clone(&consensus), answers.clone());
