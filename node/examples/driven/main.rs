@@ -77,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
                 _ = talking.join_next() => {}
             }
         };
-        node.serve(stop).await.map_err(|e| with_causes(&e))
+        Box::pin(node.serve(stop)).await.map_err(|e| with_causes(&e))
     })
 }
 

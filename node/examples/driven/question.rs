@@ -87,12 +87,12 @@ async fn revoke(consensus: &Consensus, targets: Vec<Target>) -> String {
         Ok(answers) => {
             let mut last = 0;
             for answer in answers {
-                match answer {
-                    Answer::Decided { index, outcome: Outcome::Applied | Outcome::Duplicate } => {
-                        last = last.max(index);
-                    }
-                    other => return format!("failed {other:?}"),
-                }
+                let Answer::Decided { index, outcome: Outcome::Applied | Outcome::Duplicate } =
+                    answer
+                else {
+                    return format!("failed {answer:?}");
+                };
+                last = last.max(index);
             }
             format!("decided {last}")
         }

@@ -173,3 +173,14 @@ impl Drop for Load {
         }
     }
 }
+
+#[test]
+fn a_revocation_that_is_missing_is_noticed() {
+    let acknowledged = Acknowledged::default();
+    let ledger = Ledger::new(exequatur_federation::ledger::Fixed([1; 32]));
+    acknowledged.require_all_in(&ledger, "an empty ledger");
+    let owner = RegionNumber::new(1).unwrap();
+    acknowledged.0.lock().unwrap().push(Revoked { owner, list: ListId::new(7), first: 0 });
+    let missing = std::panic::AssertUnwindSafe(|| acknowledged.require_all_in(&ledger, "it"));
+    assert!(std::panic::catch_unwind(missing).is_err());
+}
