@@ -13,7 +13,6 @@ pub(crate) mod stranger;
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, TcpListener},
     path::PathBuf,
     process::Command,
     sync::Arc,
@@ -35,7 +34,7 @@ pub(crate) use node::Program;
 pub(crate) const FEDERATION: &str = "example";
 /// Nodes that a federation is founded with.
 pub(crate) const FOUNDERS: usize = 3;
-/// The port of nodes that have a network of their own.
+/// The port of every node: each has an address of its own.
 const PORT: u16 = 8445;
 /// Whatever is waited for comes within a second or two; a loaded machine may need far longer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -195,7 +194,7 @@ impl Lab {
         let directory = self.directory.path().join(format!("{number}"));
         let address = match &self.network {
             Some(network) => format!("{}:{PORT}", network.host(number)),
-            None => free_address(),
+            None => loopback_address(number),
         };
         self.sites.push(Site::new(directory, &REGIONS[region], address, voter));
         self.nodes.push(None);
@@ -456,10 +455,11 @@ fn require_root(what: &str) {
     assert!(root, "{what} needs root: run the tests as root, or in a container as root");
 }
 
-/// A loopback port that nobody holds now. The listener is dropped before the node binds it.
-fn free_address() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().to_string()
+/// A loopback address of this test and this node alone. Its port is none that the system gives to
+/// whoever connects: while the node is down, nobody else may get it.
+fn loopback_address(node: usize) -> String {
+    let [_, high, low, _] = (std::process::id() << 8).to_be_bytes();
+    format!("127.{}.{low}.{}:{PORT}", high.max(1), node + 1)
 }
 
 /// Waits until something is there.
