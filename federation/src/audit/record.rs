@@ -84,6 +84,9 @@ pub enum Event {
         /// The node that it is done to, if it is done to one.
         #[serde(skip_serializing_if = "Option::is_none")]
         target: Option<String>,
+        /// The voter whose place the target takes, if it takes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaced: Option<String>,
         /// Whether the operator accepts that the loss of one region may stop the federation.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         accepts_reduced_survival: bool,
@@ -97,6 +100,9 @@ pub enum Event {
         /// As in [`Self::OperatorActing`].
         #[serde(skip_serializing_if = "Option::is_none")]
         target: Option<String>,
+        /// As in [`Self::OperatorActing`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaced: Option<String>,
         /// `done`, or the stable id of the cause why not.
         outcome: &'static str,
     },
@@ -109,6 +115,9 @@ pub enum Event {
         /// As in [`Self::OperatorActing`].
         #[serde(skip_serializing_if = "Option::is_none")]
         target: Option<String>,
+        /// As in [`Self::OperatorActing`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaced: Option<String>,
         /// The stable id of the cause.
         cause: &'static str,
     },

@@ -12,7 +12,7 @@ use crate::consensus::control::{Cluster, ControlError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Invite(NodeTicket),
-    Promote { node: NodeId, accept_reduced_survival: bool },
+    Promote { node: NodeId, replacing: Option<NodeId>, accept_reduced_survival: bool },
     Demote { node: NodeId, accept_reduced_survival: bool },
     Remove { node: NodeId, accept_reduced_survival: bool },
     TransferLeader(Option<NodeId>),
@@ -53,6 +53,19 @@ impl Order {
         }
     }
 
+    /// The node whose place the target takes.
+    pub(super) const fn replaced(self) -> Option<NodeId> {
+        match self {
+            Self::Promote { replacing, .. } => replacing,
+            Self::Invite(_)
+            | Self::Demote { .. }
+            | Self::Remove { .. }
+            | Self::TransferLeader(_)
+            | Self::Drain
+            | Self::Snapshot => None,
+        }
+    }
+
     pub(super) const fn accepts_reduced_survival(self) -> bool {
         match self {
             Self::Promote { accept_reduced_survival, .. }
@@ -69,8 +82,8 @@ impl Order {
     ) -> Result<Option<Invite>, ControlError> {
         match self {
             Self::Invite(ticket) => return cluster.invite(ticket).await.map(Some),
-            Self::Promote { node, accept_reduced_survival } => {
-                cluster.promote(node, accept_reduced_survival).await
+            Self::Promote { node, replacing, accept_reduced_survival } => {
+                cluster.promote(node, replacing, accept_reduced_survival).await
             }
             Self::Demote { node, accept_reduced_survival } => {
                 cluster.demote(node, accept_reduced_survival).await
@@ -111,6 +124,25 @@ impl Ordering for wire::InviteRequest {
     }
 }
 
+impl Ordering for wire::PromoteRequest {
+    const ACTION: Action = Action::Promote;
+
+    fn read(&self) -> Result<(RequestId, Order), Unmet> {
+        let accept_reduced_survival = self.accept_reduced_survival;
+        let (node, replacing) = (node(self.node)?, self.replacing.map(node).transpose()?);
+        if replacing == Some(node) {
+            return Err(Unmet::new(
+                Cause::Malformed,
+                format_args!(
+                    "node {node} cannot take its own place: name the one that it replaces"
+                ),
+            ));
+        }
+        let order = Order::Promote { node, replacing, accept_reduced_survival };
+        Ok((request_id(&self.request_id)?, order))
+    }
+}
+
 macro_rules! ordering_about_a_node {
     ($message:ident, $name:ident) => {
         impl Ordering for wire::$message {
@@ -125,7 +157,6 @@ macro_rules! ordering_about_a_node {
     };
 }
 
-ordering_about_a_node!(PromoteRequest, Promote);
 ordering_about_a_node!(DemoteRequest, Demote);
 ordering_about_a_node!(RemoveRequest, Remove);
 

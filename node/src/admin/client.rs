@@ -97,7 +97,7 @@ impl AdminClient {
         Ok(Invited { invite, repeated: reply.repeated })
     }
 
-    /// Makes a learner a voter.
+    /// Makes a learner a voter, in place of the one that it replaces if it replaces one.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -105,14 +105,16 @@ impl AdminClient {
         &mut self,
         id: RequestId,
         node: NodeId,
+        replacing: Option<NodeId>,
         accept_reduced_survival: bool,
     ) -> Result<Done, CallError> {
-        let (request_id, node) = (id.to_bytes(), node.bits());
-        done(
-            self.0
-                .promote(wire::PromoteRequest { request_id, node, accept_reduced_survival })
-                .await,
-        )
+        let request = wire::PromoteRequest {
+            request_id: id.to_bytes(),
+            node: node.bits(),
+            accept_reduced_survival,
+            replacing: replacing.map(NodeId::bits),
+        };
+        done(self.0.promote(request).await)
     }
 
     /// Makes a voter a learner.

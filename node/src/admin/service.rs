@@ -175,10 +175,12 @@ impl AdminService {
         unmet: Unmet,
     ) -> Unmet {
         let target = read.and_then(|(_, order)| order.target());
+        let replaced = read.and_then(|(_, order)| order.replaced());
         let event = Event::OperatorRefused {
             operator: operator.name().to_owned(),
             action,
             target: target.map(|node| node.to_string()),
+            replaced: replaced.map(|node| node.to_string()),
             cause: unmet.cause.as_str(),
         };
         let (audit, clock) = (&self.0.audit, self.0.clock.as_ref());

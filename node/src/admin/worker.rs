@@ -134,6 +134,7 @@ impl AdminWorker {
             operator: operator.name().to_owned(),
             action: order.action(),
             target: order.target().map(|node| node.to_string()),
+            replaced: order.replaced().map(|node| node.to_string()),
             accepts_reduced_survival: order.accepts_reduced_survival(),
         };
         record(&self.audit, self.clock.as_ref(), Some(id), event).await
@@ -154,6 +155,7 @@ impl AdminWorker {
             operator: operator.name().to_owned(),
             action,
             target: order.target().map(|node| node.to_string()),
+            replaced: order.replaced().map(|node| node.to_string()),
             outcome,
         };
         if record(&self.audit, self.clock.as_ref(), Some(id), event).await.is_err() {

@@ -145,8 +145,14 @@ pub trait Cluster: Send + Sync {
     /// Lets the ticket's node join as a learner, and invites it.
     fn invite(&self, ticket: NodeTicket) -> Acting<'_, Invite>;
 
-    /// Makes a learner a voter.
-    fn promote(&self, node: NodeId, accept_reduced_survival: bool) -> Acting<'_, ()>;
+    /// Makes a learner a voter; with `replacing`, in place of a voter, which becomes a learner in
+    /// the same change.
+    fn promote(
+        &self,
+        node: NodeId,
+        replacing: Option<NodeId>,
+        accept_reduced_survival: bool,
+    ) -> Acting<'_, ()>;
 
     /// Makes a voter a learner.
     fn demote(&self, node: NodeId, accept_reduced_survival: bool) -> Acting<'_, ()>;

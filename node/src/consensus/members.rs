@@ -76,6 +76,12 @@ impl Members {
         if wanted == present {
             return Ok(());
         }
+        if let Some(node) = change.demote.iter().find(|node| !present.contains(node)) {
+            return Err(ControlError::VoterRules(format!(
+                "node {node} does not vote, so that no other can take its place: `exequatur \
+                 cluster status` shows who votes"
+            )));
+        }
         // Both halves of the joint configuration must keep the rules: the present one is looked at
         // again, since what is committed may have been accepted as an exception.
         self.check(&wanted, change.accept_reduced_survival)?;

@@ -36,9 +36,7 @@ fn a_wiped_node_is_refused_and_comes_back_as_another_in_place_of_the_old() {
     let status =
         lab.status_when(wiped, "that it is a learner", |status| status.learners.contains(&new));
     assert!(status.voters.contains(&old), "{status:?}");
-    // Four voters are an even number, for a moment.
-    let promote = ["cluster", "promote", &new, "--accept-reduced-survival"];
-    lab.sites[wiped].exequatur(&promote).done();
+    lab.sites[wiped].exequatur(&["cluster", "promote", &new, "--replacing", &old]).done();
     lab.sites[wiped].exequatur(&["cluster", "remove", &old, "--yes-for-ever", &old]).done();
     for node in lab.running() {
         lab.status_when(node, "the new voters", |status| {

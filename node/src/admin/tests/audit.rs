@@ -44,6 +44,28 @@ async fn an_action_is_durable_before_it_takes_effect_and_its_outcome_after() {
 }
 
 #[tokio::test]
+async fn a_promotion_names_both_the_new_voter_and_the_replaced_one() {
+    let lab = Lab::remote().await;
+    let mut client = lab.as_holder_of(OPERATOR).await;
+    let mut viewer = lab.as_holder_of(VIEWER).await;
+    client.promote(id(), node(4), Some(node(3)), false).await.unwrap();
+    unmet(viewer.promote(id(), node(4), Some(node(3)), false).await);
+    let asked = "promote 0000000000000004 replacing 0000000000000003 false";
+    assert_eq!(lab.cluster.asked(), [asked], "the viewer's never got there");
+    let records = lab.records().await;
+    assert_eq!(records.len(), 3);
+    for (record, event) in
+        records.iter().zip(["operator_acting", "operator_acted", "operator_refused"])
+    {
+        assert_eq!(record["event"], event);
+        assert_eq!(
+            (&record["target"], &record["replaced"]),
+            (&json!(node(4).to_string()), &json!(node(3).to_string()))
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_the_cluster_refuses_is_recorded_as_its_outcome_and_told() {
     let lab = Lab::local().await;
     let mut client = lab.on_socket().await;
@@ -61,7 +83,7 @@ async fn what_the_cluster_refuses_is_recorded_as_its_outcome_and_told() {
     ];
     for (error, cause, part) in cases {
         lab.cluster.fail(error);
-        let (got, message) = unmet(client.promote(id(), node(3), false).await);
+        let (got, message) = unmet(client.promote(id(), node(3), None, false).await);
         assert_eq!(got, cause);
         assert!(message.contains(part), "{message}");
         assert_eq!(lab.records().await.last().unwrap()["outcome"], cause.as_str());

@@ -88,8 +88,9 @@ impl Cluster for MemoryCluster {
         self.note(format!("invite {}", ticket.description.node), invite())
     }
 
-    fn promote(&self, node: NodeId, accept: bool) -> Acting<'_, ()> {
-        self.note(format!("promote {node} {accept}"), ())
+    fn promote(&self, node: NodeId, replacing: Option<NodeId>, accept: bool) -> Acting<'_, ()> {
+        let replaced = replacing.map_or_else(String::new, |old| format!(" replacing {old}"));
+        self.note(format!("promote {node}{replaced} {accept}"), ())
     }
 
     fn demote(&self, node: NodeId, accept: bool) -> Acting<'_, ()> {

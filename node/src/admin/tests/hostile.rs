@@ -78,10 +78,18 @@ async fn messages_that_are_none_are_refused_and_recorded() {
     let mut cut = ticket().seal();
     cut.pop();
     let remove = wire::RemoveRequest { node: 3, ..Default::default() };
+    let promote = wire::PromoteRequest {
+        request_id: request_id.clone(),
+        node: 3,
+        replacing: Some(3),
+        ..Default::default()
+    };
     let cases = [
         ("Invite", invite(Bytes::new()).encode_to_vec()),
         ("Invite", invite(cut.into()).encode_to_vec()),
         ("Invite", invite(Bytes::from_static(&[0xff; 300])).encode_to_vec()),
+        ("Promote", promote.encode_to_vec()),
+        ("Promote", wire::PromoteRequest { replacing: Some(0), ..promote }.encode_to_vec()),
         ("Remove", remove.encode_to_vec()),
         (
             "Remove",

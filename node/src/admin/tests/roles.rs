@@ -16,7 +16,7 @@ async fn call(client: &mut AdminClient, action: Action) -> Option<Cause> {
             .invite(id(), &ticket())
             .await
             .map(|invited| assert_eq!((invited.invite, invited.repeated), (invite(), false))),
-        Action::Promote => client.promote(id(), node(2), false).await.map(drop),
+        Action::Promote => client.promote(id(), node(2), None, false).await.map(drop),
         Action::Demote => client.demote(id(), node(2), true).await.map(drop),
         Action::Remove => client.remove(id(), node(3), false).await.map(drop),
         Action::TransferLeader => client.transfer_leader(id(), None).await.map(drop),

@@ -13,6 +13,9 @@ struct Changed<'a> {
     action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a str>,
+    /// The voter whose place the node took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<&'a str>,
     /// Whether the node had done this request before.
     repeated: bool,
 }
@@ -22,10 +25,21 @@ pub(super) fn done(
     output: &mut Output<'_>,
     action: &'static str,
     node: Option<NodeId>,
+    said: (Done, &str),
+) -> io::Result<()> {
+    replaced(output, action, (node, None), said)
+}
+
+/// Tells that a change is made, by which one node took the place of another.
+pub(super) fn replaced(
+    output: &mut Output<'_>,
+    action: &'static str,
+    (node, replaced): (Option<NodeId>, Option<NodeId>),
     (done, text): (Done, &str),
 ) -> io::Result<()> {
-    let node = node.map(|node| node.to_string());
-    let changed = Changed { action, node: node.as_deref(), repeated: done.repeated };
+    let [node, replaced] = [node, replaced].map(|node| node.map(|node| node.to_string()));
+    let (node, replaced) = (node.as_deref(), replaced.as_deref());
+    let changed = Changed { action, node, replaced, repeated: done.repeated };
     output.result(&changed, |out| {
         writeln!(out, "{text}")?;
         if done.repeated {

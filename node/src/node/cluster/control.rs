@@ -21,8 +21,13 @@ impl Cluster for OperatorsView {
         Box::pin(self.0.invite(ticket))
     }
 
-    fn promote(&self, node: NodeId, accept_reduced_survival: bool) -> Acting<'_, ()> {
-        let (promote, demote) = ([node].into(), BTreeSet::new());
+    fn promote(
+        &self,
+        node: NodeId,
+        replacing: Option<NodeId>,
+        accept_reduced_survival: bool,
+    ) -> Acting<'_, ()> {
+        let (promote, demote) = ([node].into(), replacing.into_iter().collect());
         let change = VoterChange { promote, demote, accept_reduced_survival };
         Box::pin(self.0.change_voters(change))
     }

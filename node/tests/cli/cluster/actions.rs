@@ -9,15 +9,21 @@ use super::service::{Service, invite, node, region, ticket};
 use crate::exequatur;
 
 const NODE: &str = "0000000000000003";
+const OTHER: &str = "0000000000000002";
 
 #[test]
 fn each_verb_does_its_one_thing_and_is_recorded() {
     let service = Service::local();
-    let cases: [(&[&str], &str, &str); 8] = [
+    let cases: [(&[&str], &str, &str); 9] = [
         (
             &["promote", NODE],
             "promote 0000000000000003 false",
             "node 0000000000000003 is a voter now\n",
+        ),
+        (
+            &["promote", NODE, "--replacing", OTHER],
+            "promote 0000000000000003 replacing 0000000000000002 false",
+            "node 0000000000000003 is a voter now in place of node 0000000000000002\n",
         ),
         (
             &["demote", NODE, "--accept-reduced-survival"],
@@ -46,9 +52,31 @@ fn each_verb_does_its_one_thing_and_is_recorded() {
     let records = service.records();
     assert_eq!(records.len(), 2 * cases.len());
     assert_eq!(records[4]["event"], "operator_acting", "{records:?}");
-    assert_eq!((&records[5]["action"], &records[5]["target"]), (&json!("remove"), &json!(NODE)));
-    assert_eq!(records[5]["outcome"], "done");
-    assert!(records[5]["operator"].as_str().unwrap().starts_with("unix:"));
+    assert_eq!((&records[7]["action"], &records[7]["target"]), (&json!("remove"), &json!(NODE)));
+    assert_eq!(records[7]["outcome"], "done");
+    assert!(records[7]["operator"].as_str().unwrap().starts_with("unix:"));
+}
+
+#[test]
+fn a_voter_is_replaced_by_another_in_one_change() {
+    let service = Service::local();
+    let answer = service.run(&["promote", NODE, "--replacing", OTHER, "--output", "json"]).json();
+    let expected =
+        json!({ "action": "promote", "node": NODE, "replaced": OTHER, "repeated": false });
+    assert_eq!(answer, expected);
+    let records = service.records();
+    for record in &records {
+        assert_eq!((&record["target"], &record["replaced"]), (&json!(NODE), &json!(OTHER)));
+    }
+    assert_eq!(records.len(), 2);
+
+    let itself = service.run(&["promote", NODE, "--replacing", NODE]);
+    assert!(itself.failed(1).contains("nothing was done"), "{}", itself.err);
+    let wrong = service.run(&["promote", NODE, "--replacing", "3"]);
+    assert!(wrong.failed(1).contains("16 hexadecimal digits"), "{}", wrong.err);
+    assert_eq!(service.cluster.asked().len(), 1);
+    let help = exequatur(["cluster", "promote", "--help"]).done();
+    assert!(help.contains("--replacing <OLD>"), "{help}");
 }
 
 #[test]
