@@ -65,11 +65,10 @@ impl Submit for Leader {
             }
             self.gate.acquire().await.unwrap().forget();
             self.batches.lock().unwrap().push(batch.len());
-            let index_of = |proposal: Proposal| match proposal.command {
-                Command::Revoke(Revoke { target: Target::Status(status), .. }) => {
-                    u64::from(status.index)
-                }
-                _ => u64::MAX,
+            let index_of = |proposal: Proposal| {
+                let Command::Revoke(revoke) = proposal.command else { return u64::MAX };
+                let Target::Status(status) = revoke.target else { return u64::MAX };
+                u64::from(status.index)
             };
             let answer = |index| Answer::Decided { index, outcome: Outcome::Applied };
             Ok(batch.proposals().map(index_of).map(answer).collect())

@@ -238,11 +238,11 @@ impl Node {
             }
             stopping.send_replace(true);
         };
-        let serving = async {
+        let serving = Box::pin(async {
             record_start(&facade).await?;
             listeners.serve(&facade, health, metrics, stop).await;
             Ok(())
-        };
+        });
         let outcome = tokio::select! {
             ended = writing.join_next() => Err(writer_fault(ended)),
             _ = parts.join_next() => Err(NodeFault::Ended { part: "upkeep" }),

@@ -1,6 +1,6 @@
 //! From what `init` and `cluster bootstrap` or `join` left to consensus that runs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use exequatur_federation::{
     config::FederationSettings,
@@ -20,7 +20,7 @@ use crate::{
         Running, Snapshots, StateMachine, StateMachineParts, start,
     },
     hsm::KeyStore,
-    identity::{Change, DirectoryFacts, NodeIdentity, Pin},
+    identity::{Anchors, Change, DirectoryFacts, NodeIdentity, Pin},
     net::certificate::PairFiles,
     node::{Configured, Membership, OpenIdentity, Seams, identity::open_identity_with, resolve},
     peer::{
@@ -58,46 +58,9 @@ pub(super) async fn assemble(
     let identity = open_identity_with(&membership, keys.as_ref())?;
     let place = place(&membership, &identity)?;
     let OpenIdentity { directory, node, anchors, region: signer, .. } = identity;
-    let data = Arc::new(DataDirectory::new(directory.path()));
     let fault = FaultSignal::default();
-    let disk = |name| DiskThread::start(name).map(Arc::new).map_err(ClusterError::Thread);
-
-    let unstarted = facts(&node, &place.pin, None);
-    let remembering = Arc::new(Remembering::new(anchors, unstarted));
-    let parts = LogParts {
-        disk: Arc::<DataDirectory>::clone(&data),
-        executor: disk("raft-log")?,
-        anchor: Arc::<Remembering>::clone(&remembering),
-        fault: fault.clone(),
-    };
-    let opened = match LogStore::open(parts.clone()) {
-        Err(OpenLogError::Missing { .. }) => {
-            // A log is made once, for a node that has never started; the anchor knows whether it
-            // has.
-            remembering.examine(&unstarted)?;
-            LogStore::create(data.as_ref(), place.own.node)?;
-            LogStore::open(parts)?
-        }
-        opened => opened?,
-    };
-    let Opened { store, facts: found, .. } = opened;
-    let present = facts(&node, &place.pin, Some(found));
-    remembering.examine(&present)?;
-    store.pin_genesis(place.pin.genesis).map_err(ClusterError::Log)?;
-    let starts = store.begin_start().map_err(ClusterError::Log)?;
-    // The directory first, then the anchor: see `identity::rejoin`.
-    remembering
-        .change(Change::Promise, |facts| *facts = DirectoryFacts { starts, ..present })
-        .map_err(ClusterError::Log)?;
-
-    let snapshots = Snapshots::new(data, disk("raft-snapshots")?, place.pin.genesis);
-    let machine = StateMachine::open(StateMachineParts {
-        log: store.reader(),
-        space: store.space(),
-        snapshots: snapshots.clone(),
-        genesis: place.pin.genesis,
-        fault: fault.clone(),
-    })?;
+    let Disk { store, snapshots, machine, starts } =
+        open_disk((&node, directory.path()), anchors, &place, &fault)?;
     let standpoint: Arc<dyn Standpoint> = Arc::new(LocalStandpoint {
         own: place.own,
         ledger: place.pin.ledger,
@@ -141,6 +104,63 @@ pub(super) async fn assemble(
     })
     .await?;
     Ok(Assembled { running, greeter, acceptor, watch, fault })
+}
+
+/// What rests on this node's disk, opened and loaded.
+struct Disk {
+    store: LogStore,
+    snapshots: Snapshots,
+    machine: StateMachine,
+    starts: u64,
+}
+
+/// Opens the log, holds it against the anchors, counts the start, loads the state.
+fn open_disk(
+    (node, directory): (&NodeIdentity, &Path),
+    anchors: Anchors,
+    place: &Place,
+    fault: &FaultSignal,
+) -> Result<Disk, ClusterError> {
+    let data = Arc::new(DataDirectory::new(directory));
+    let disk = |name| DiskThread::start(name).map(Arc::new).map_err(ClusterError::Thread);
+
+    let unstarted = facts(node, &place.pin, None);
+    let remembering = Arc::new(Remembering::new(anchors, unstarted));
+    let parts = LogParts {
+        disk: Arc::<DataDirectory>::clone(&data),
+        executor: disk("raft-log")?,
+        anchor: Arc::<Remembering>::clone(&remembering),
+        fault: fault.clone(),
+    };
+    let opened = match LogStore::open(parts.clone()) {
+        Err(OpenLogError::Missing { .. }) => {
+            // A log is made once, for a node that has never started; the anchor knows whether it
+            // has.
+            remembering.examine(&unstarted)?;
+            LogStore::create(data.as_ref(), place.own.node)?;
+            LogStore::open(parts)?
+        }
+        opened => opened?,
+    };
+    let Opened { store, facts: found, .. } = opened;
+    let present = facts(node, &place.pin, Some(found));
+    remembering.examine(&present)?;
+    store.pin_genesis(place.pin.genesis).map_err(ClusterError::Log)?;
+    let starts = store.begin_start().map_err(ClusterError::Log)?;
+    // The directory first, then the anchor: see `identity::rejoin`.
+    remembering
+        .change(Change::Promise, |facts| *facts = DirectoryFacts { starts, ..present })
+        .map_err(ClusterError::Log)?;
+
+    let snapshots = Snapshots::new(data, disk("raft-snapshots")?, place.pin.genesis);
+    let machine = StateMachine::open(StateMachineParts {
+        log: store.reader(),
+        space: store.space(),
+        snapshots: snapshots.clone(),
+        genesis: place.pin.genesis,
+        fault: fault.clone(),
+    })?;
+    Ok(Disk { store, snapshots, machine, starts })
 }
 
 fn place(membership: &Membership<'_>, identity: &OpenIdentity) -> Result<Place, ClusterError> {
