@@ -5,11 +5,15 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{lines::Lines, wait_for};
+
+/// How far apart two programs of one build are finished.
+const ONE_BUILD: Duration = Duration::from_secs(600);
 
 /// A process with the identity and the files of one site.
 pub(crate) struct Node {
@@ -35,10 +39,15 @@ impl Program {
             Self::Exequatur => vec![exequatur.display().to_string(), "run".to_owned()],
             Self::Driven => {
                 let driven = exequatur.with_file_name("examples").join("driven");
+                // Cargo builds examples with all tests of a package, but not for `--test cluster`.
+                let built = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+                let fresh = built(&driven).zip(built(exequatur)).is_some_and(|(own, product)| {
+                    product.duration_since(own).unwrap_or_default() < ONE_BUILD
+                });
                 assert!(
-                    driven.exists(),
-                    "{} is missing: `cargo build -p exequatur-node --example driven`, or run the \
-                     tests of the whole package, which builds it",
+                    fresh,
+                    "{} is missing or older than the product: `cargo build -p exequatur-node \
+                     --example driven`, or run tests by their names, which builds it",
                     driven.display()
                 );
                 vec![driven.display().to_string()]

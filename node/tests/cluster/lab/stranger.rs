@@ -15,7 +15,6 @@ use exequatur_federation::{
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use prost::Message;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -132,25 +131,34 @@ async fn exchange(stream: &mut TlsStream<TcpStream>, hello: &[u8]) -> std::io::R
     Ok(answer)
 }
 
-/// `VoteRequest` of `peer.proto`, as far as it is filled.
-#[derive(Clone, PartialEq, Message)]
-struct VoteRequest {
-    #[prost(bytes = "vec", tag = "1")]
-    vote: Vec<u8>,
-    #[prost(message, optional, tag = "2")]
-    last: Option<LogId>,
-    #[prost(bool, tag = "3")]
-    leadership_transfer: bool,
+/// A `VoteRequest` of `peer.proto`, written by hand: a vote (field 1), the log's end (2) and that a
+/// leader asked for it (3). The log is longer than anybody's, so that nothing but who asks can be a
+/// reason to refuse.
+fn vote_request(vote: &Vote) -> Vec<u8> {
+    let mut last = Vec::new();
+    last.push(0x08);
+    varint(&mut last, vote.term - 1);
+    last.push(0x11);
+    last.extend_from_slice(&vote.node.bits().to_le_bytes());
+    last.push(0x18);
+    varint(&mut last, 1 << 40);
+    let mut message = Vec::new();
+    for (tag, field) in [(0x0a, vote.seal()), (0x12, last)] {
+        message.push(tag);
+        varint(&mut message, field.len() as u64);
+        message.extend_from_slice(&field);
+    }
+    message.extend_from_slice(&[0x18, 1]);
+    message
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct LogId {
-    #[prost(uint64, tag = "1")]
-    term: u64,
-    #[prost(fixed64, tag = "2")]
-    leader: u64,
-    #[prost(uint64, tag = "3")]
-    index: u64,
+/// A number in groups of seven bits, the lowest first.
+fn varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
 }
 
 /// Asks for a vote by gRPC; the status of the answer.
@@ -167,12 +175,7 @@ async fn ask_for_vote(
         connection.await.ok();
         std::future::pending::<Infallible>().await
     };
-    let vote = Vote { term, node: candidate, committed: false };
-    // As far as nobody is, and at a leader's wish, so that nothing but who asks can be a reason to
-    // refuse.
-    let last = LogId { term: term - 1, leader: candidate.bits(), index: 1 << 40 };
-    let request = VoteRequest { vote: vote.seal(), last: Some(last), leadership_transfer: true };
-    let message = request.encode_to_vec();
+    let message = vote_request(&Vote { term, node: candidate, committed: false });
     let mut body = BytesMut::new();
     body.put_u8(0);
     body.put_u32(u32::try_from(message.len()).unwrap());
