@@ -9,7 +9,7 @@ const HOMES: [(&str, &[&str]); 8] = [
     ("cryptoki", &["node/src/hsm/pkcs11"]),
     ("exequatur_sim", &["sim"]),
     ("openraft", &["node/src/consensus"]),
-    ("prost", PROTOBUF),
+    ("prost", RPC),
     ("redb", &["node/src/consensus"]),
     ("sqlx", &["node/src/store", "node/tests/store"]),
     ("tonic", RPC),
@@ -22,15 +22,6 @@ const RPC: &[&str] = &[
     "node/src/consensus/convert",
     "node/src/consensus/network",
     "node/src/consensus/service",
-];
-
-/// The stranger of the cluster's tests says what no generated client would.
-const PROTOBUF: &[&str] = &[
-    "node/src/admin",
-    "node/src/consensus/convert",
-    "node/src/consensus/network",
-    "node/src/consensus/service",
-    "node/tests/cluster/lab/stranger.rs",
 ];
 
 /// What the code of a place, tests aside, may know of the other modules of its crate.
