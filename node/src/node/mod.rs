@@ -289,7 +289,11 @@ fn serve_operators(
         clock: Arc::clone(&facade.clock),
         roles,
     });
-    parts.spawn(worker.run());
+    parts.spawn(async move {
+        worker.run().await;
+        // It ends with the listener, which ends because the node stops: see below.
+        std::future::pending::<()>().await;
+    });
     parts.spawn(async move {
         let stop = async move {
             // An error means that the node is gone, which is the same.
