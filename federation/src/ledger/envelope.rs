@@ -91,7 +91,7 @@ pub enum EnvelopeError {
         got: u8,
     },
     /// A kind of a later release, or another one than is due.
-    #[error("kind {got} is not due here")]
+    #[error("{} is not due here", named(*got))]
     Kind {
         /// The kind.
         got: u16,
@@ -113,6 +113,18 @@ pub enum EnvelopeError {
     /// The body is not what its kind has, or is written in another than its one form.
     #[error("the body is not one of its kind")]
     Body,
+}
+
+/// A kind in words, as far as people hand such frames around.
+fn named(kind: u16) -> String {
+    let name = match Kind::from_number(kind) {
+        Some(Kind::Genesis) => "a genesis",
+        Some(Kind::NodeTicket) => "a node ticket",
+        Some(Kind::Invite) => "an invite",
+        Some(Kind::Anchor) => "an anchor",
+        _ => return format!("kind {kind}"),
+    };
+    name.to_owned()
 }
 
 /// A frame that was checked.

@@ -55,7 +55,7 @@ pub enum AdminEndpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum AdminListenError {
     /// The address is not free or not ours.
-    #[error("cannot listen on `{address}` (`listen.admin`): {source}")]
+    #[error("cannot listen on `{address}` (`listen.admin`)")]
     Bind {
         /// The address.
         address: SocketAddr,

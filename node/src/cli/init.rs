@@ -65,6 +65,8 @@ struct MadeNode {
     identity: String,
     ticket: PathBuf,
     made: bool,
+    /// Whether it has pinned a federation, without which `run` refuses to start.
+    pinned: bool,
     /// What federation.toml lacks of the node, ready to be put into the region's table; null if it has
     /// everything.
     federation_lacks: Option<String>,
@@ -124,6 +126,10 @@ impl Init {
             if let Some(node) = &made.node {
                 write_node(node, &made.region, out)?;
             }
+            if made.node.as_ref().is_some_and(|node| !node.pinned) {
+                let next = "`exequatur cluster bootstrap` or `exequatur cluster join` pins it";
+                return writeln!(out, "the node has pinned no federation yet: {next}");
+            }
             writeln!(out, "region `{}` is ready for `exequatur run`", made.region)
         })?;
         Ok(())
@@ -141,6 +147,7 @@ async fn make_node(configured: &Configured, seams: &Seams) -> Result<MadeNode, C
         ticket: resolve(&configured.directory, cluster.unwrap_or_default()).join("node.ticket"),
         federation_lacks: federation_lacks(configured, &made),
         made: made.made,
+        pinned: made.pinned,
     })
 }
 

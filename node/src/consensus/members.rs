@@ -12,7 +12,10 @@ use std::{
 
 use exequatur_federation::{
     ledger::{Ledger, Member},
-    membership::{NodeId, thumbprint, voters},
+    membership::{
+        NodeId, thumbprint,
+        voters::{self, VoterFault},
+    },
     region::RegionNumber,
 };
 use openraft::{
@@ -100,8 +103,17 @@ impl Members {
         let known = self.nodes();
         let regions: Vec<RegionNumber> =
             voters.iter().filter_map(|node| known.get(node).map(|m| m.region)).collect();
-        voters::check(regions, accept_reduced_survival)
-            .map_err(|error| ControlError::VoterRules(error.to_string()))
+        voters::check(regions, accept_reduced_survival).map_err(|fault| {
+            ControlError::VoterRules(match fault {
+                VoterFault::Empty => fault.to_string(),
+                VoterFault::Even { .. }
+                | VoterFault::FewRegions { .. }
+                | VoterFault::Concentrated { .. } => format!(
+                    "{fault}; put one voter in the place of another with `exequatur cluster promote \
+                     NEW --replacing OLD`, or go on with --accept-reduced-survival"
+                ),
+            })
+        })
     }
 
     /// Brings the membership in line with what the ledger says of members.

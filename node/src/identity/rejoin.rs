@@ -148,8 +148,10 @@ pub enum Rejoin {
 
 /// How a node comes back.
 const WAY_OUT: &str = "rejoin as a new node: move the directory and the anchor away, run \
-     `exequatur init`, put the new id into federation.toml in place of the old one, run `exequatur \
-     cluster invite` with the new ticket at a running node, then `exequatur cluster join` here";
+     `exequatur init`, put the new id into federation.toml in place of the old one, get a certificate \
+     for it, restart the running nodes one after the other, run `exequatur cluster invite` with the \
+     new ticket at one of them, `exequatur cluster join` and `exequatur run` here, and at last \
+     `exequatur cluster promote NEW --replacing OLD`";
 
 /// Compares a directory with an anchor.
 ///

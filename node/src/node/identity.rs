@@ -52,6 +52,8 @@ pub struct MadeIdentity {
     pub region: IdentityKey,
     /// Whether the node was made just now.
     pub made: bool,
+    /// Whether it has pinned a federation.
+    pub pinned: bool,
 }
 
 /// Why a node has no identity.
@@ -96,8 +98,8 @@ pub enum IdentityError {
     Sign(#[from] IdentitySignError),
     /// The ticket is that of another region or federation.
     #[error(
-        "the node in `cluster.directory` was made for another region or federation: name another \
-         directory"
+        "the node in `cluster.directory` was made for another region or federation: put the \
+         node's own directory back, or name another one"
     )]
     OtherMembership,
 }
@@ -216,19 +218,19 @@ pub async fn initialise_identity(
         return Err(IdentityError::OtherMembership);
     }
     let anchors = membership.anchors(&directory, &node, keys.as_ref())?;
-    let missing = anchors.missing()?;
+    let (missing, pinned) = (anchors.missing()?, directory.pin()?.is_some());
     if !missing.is_empty() {
         // Nothing that was pinned is trusted without the anchor; before that, there is nothing that
         // a rollback could make the node forget.
         let id = node.ticket.description.node;
-        if directory.pin()?.is_some() {
+        if pinned {
             let place = missing.iter().map(|store| store.place()).collect::<Vec<_>>().join(", ");
             let rejoin = Rejoin::AnchorMissing { node: id };
             return Err(StartRefused::Rejoin { place, rejoin }.into());
         }
         anchors.remember(&new_facts(&node, None), Change::Promise)?;
     }
-    Ok(MadeIdentity { ticket: node.ticket, region, made })
+    Ok(MadeIdentity { ticket: node.ticket, region, made, pinned })
 }
 
 /// Who the node is.

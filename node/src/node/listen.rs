@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address is not free or not ours.
-    #[error("cannot listen on `{address}` (`listen.{key}`): {source}")]
+    #[error("cannot listen on `{address}` (`listen.{key}`)")]
     Bind {
         /// Key of the setting.
         key: &'static str,

@@ -67,10 +67,10 @@ pub struct CredentialWatch {
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The node's own certificate and key are no pair that can be used.
-    #[error("the certificate of this node")]
+    #[error("the certificate of this node (`cluster.tls` of the region file)")]
     Pair(#[source] Box<PairError>),
     /// An authority's file cannot be read.
-    #[error("the authority of region `{region}`")]
+    #[error("the authority of region `{region}` (`ca` in federation.toml)")]
     Authority {
         /// Of which region.
         region: RegionId,

@@ -180,7 +180,11 @@ fn init_prints_what_federation_toml_lacks_and_nothing_once_it_has_it() {
     assert!(again.starts_with("nothing was missing\n") && again.contains(lines[4]), "{again}");
     let federation = Federation::initialised("test");
     let complete = federation.run(0, &["init"]).done();
-    assert_eq!(complete, "nothing was missing\nregion `eu-central` is ready for `exequatur run`\n");
+    assert_eq!(
+        complete,
+        "nothing was missing\nthe node has pinned no federation yet: `exequatur cluster bootstrap` or \
+         `exequatur cluster join` pins it\n"
+    );
 }
 
 #[test]

@@ -66,7 +66,10 @@ fn a_start_that_fails_for_another_reason_does_not_touch_the_database() {
     let public = format!("public     = \"{address}\"");
     region.file("region.toml", &REGION.replace("public     = \"127.0.0.1:0\"", &public));
     let told = region.run(&["run", "--log-level", "off"]).failed(1).to_owned();
-    assert!(told.starts_with(&format!("error: cannot listen on `{address}`")), "{told}");
+    let expected =
+        format!("error: cannot listen on `{address}` (`listen.public`): Address already in use");
+    assert!(told.starts_with(&expected), "{told}");
+    assert_eq!(told.matches("in use").count(), 1, "{told}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Voters are an odd number in at least three regions, so that the loss of any one region leaves a
-majority; a change that breaks this is refused (exit code 3).
+majority; a change that breaks this is refused (exit code 3). To put another node into a voter's
+place, use `exequatur cluster promote NEW --replacing OLD`.
 
 Example:
   exequatur cluster demote 0123456789abcdef")]

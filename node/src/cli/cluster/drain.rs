@@ -12,7 +12,8 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `/readyz` says no from then on, leadership moves to another voter, and new proposals are refused.
-Only a restart ends it.")]
+Only a restart ends it. SIGTERM does the same
+before it stops the node: drain by hand to see that another voter leads before you stop it.")]
 pub(in crate::cli) struct Drain {
     #[command(flatten)]
     change: Change,

@@ -22,8 +22,9 @@ const TICKET_BYTES_MAX: u64 = 4 * 1024;
 /// Let a new node join as a learner.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The ticket is the file `node.ticket` that `exequatur init` made on the new node. Give the invite to
-that node, and there run `exequatur cluster join --invite FILE`.
+The ticket is the file `node.ticket` that `exequatur init` made on the new node, which must stand in
+federation.toml of the nodes that run. Give the invite to that node within a day, and there run
+`exequatur cluster join --invite FILE`, then `exequatur run`.
 
 Example:
   exequatur cluster invite node.ticket --to node.invite")]

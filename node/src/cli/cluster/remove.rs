@@ -15,6 +15,11 @@ use super::{
 A removed id never comes back: its connections are cut, and the machine can only join again as a new
 node, with `exequatur init` in an empty directory and a new invite. So the id is typed twice.
 
+Ask a node of the removed node's own region. Where that region has none left, ask in two other
+regions within an hour: the first ends with exit code 4, the second removes it.
+
+A voter is replaced first: `exequatur cluster promote NEW --replacing OLD`.
+
 Example:
   exequatur cluster remove 0123456789abcdef --yes-for-ever 0123456789abcdef")]
 pub(in crate::cli) struct Remove {

@@ -166,6 +166,10 @@ fn open_disk(
 fn place(membership: &Membership<'_>, identity: &OpenIdentity) -> Result<Place, ClusterError> {
     let pin = identity.pin.ok_or(ClusterError::NotPinned)?;
     let node = identity.node.ticket.description.node;
+    if membership.federation().node(node).is_none() {
+        tracing::warn!(%node,
+            "this node does not stand in federation.toml: nodes with the same file cannot call it");
+    }
     let genesis = identity.directory.genesis()?;
     let mut pinned = BTreeMap::new();
     if let Some(Command::Genesis(genesis)) = genesis.as_ref().map(|p| &p.command) {
