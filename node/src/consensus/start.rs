@@ -242,6 +242,8 @@ fn config(ledger: LedgerId, timing: &RaftTiming) -> Config {
         enable_pre_vote: Some(true),
         // A restarted leader campaigns like everybody else: what it remembers may be old.
         enable_leader_restore: Some(false),
+        // Followers write an entry while the leader does, not after it.
+        broadcast_submitted_on_append: Some(true),
         // A follower that lost entries is a new node, never one that starts again from nothing.
         allow_log_reversion: Some(false),
         ..Config::default()

@@ -34,8 +34,8 @@ use crate::{
 const THREADS: usize = 2;
 /// How often the anchor is told how far the log is: what a backup may be behind and pass unnoticed.
 const ANCHOR_INTERVAL: Duration = Duration::from_secs(1);
-/// How often it is looked whether consensus still runs.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked whether consensus still runs, and how it is.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long calls of other nodes may take to end when the node stops.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
@@ -262,12 +262,11 @@ impl ClusterPart {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             look.tick().await;
-            let status = consensus.status();
             if consensus.is_draining() {
                 condition.not_ready("this node is drained: restart it to take part again");
-            } else if status.leader.is_none() {
+            } else if consensus.present_leader().is_none() {
                 condition.degraded("no leader is known: too few voters can be reached");
-            } else if status.cluster.is_empty() {
+            } else if consensus.ledger().id().is_none() {
                 condition.degraded("the ledger has not begun yet");
             } else {
                 condition.ready();
