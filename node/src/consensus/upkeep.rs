@@ -1,5 +1,5 @@
 //! What consensus does without being asked: the first entry, members by the ledger, the time of a
-//! quiet region, snapshots, and leadership where it is preferred.
+//! quiet region, snapshots, and leadership where it is preferred and where a vote goes with it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,8 +50,25 @@ impl Upkeep {
                 tracing::warn!(%error, "the members are not yet as the ledger says");
             }
         }
+        self.hand_over_without_a_vote().await;
         self.tick().await;
         consensus.compact().await;
+    }
+
+    /// A leader that was demoted or replaced goes on to lead, as the library has it. Its own log counts
+    /// for no majority any more, and what is said to have been replaced may be about to be stopped.
+    async fn hand_over_without_a_vote(&self) {
+        let consensus = &self.consensus;
+        // While the voters are being changed they are not known, and it leads until that is done.
+        let unseated =
+            consensus.members.voters().is_ok_and(|voters| !voters.contains(&consensus.own.node));
+        if !consensus.leads() || !unseated {
+            return;
+        }
+        match consensus.hand_over_from_here(None).await {
+            Ok(()) => tracing::info!("this node votes no more, and leads no more"),
+            Err(error) => tracing::warn!(%error, "this node votes no more, and still leads"),
+        }
     }
 
     /// Every founder pinned the same first entry, so whichever leads first writes it.

@@ -59,6 +59,25 @@ fn a_fourth_node_learns_does_not_vote_against_the_rules_and_once_removed_never_c
 }
 
 #[test]
+fn a_leader_that_is_replaced_as_a_voter_leads_no_more() {
+    let mut lab = Lab::form(Plan::PRODUCT);
+    let new = lab.add_node(0);
+    let [old_id, new_id] = [0, new].map(|node| lab.sites[node].id().unwrap().to_owned());
+    lab.status_when(0, "a learner", |status| status.learners.contains(&new_id));
+    lab.sites[1].exequatur(&["cluster", "transfer-leader", &old_id]).done();
+    lab.sites[1].exequatur(&["cluster", "promote", &new_id, "--replacing", &old_id]).done();
+    for node in lab.running() {
+        lab.status_when(node, "a voter that leads", |status| {
+            status.voters.contains(&new_id)
+                && status.learners.contains(&old_id)
+                && status.voters.len() == 3
+                && status.leader.as_ref().is_some_and(|leader| status.voters.contains(leader))
+        });
+    }
+    lab.finish();
+}
+
+#[test]
 fn a_change_of_voters_whose_leader_is_killed_ends_in_one_set_of_voters() {
     let mut lab = Lab::form(Plan::DRIVEN);
     let load = lab.load();
