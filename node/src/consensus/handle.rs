@@ -17,7 +17,7 @@ use exequatur_federation::{
     region::RegionNumber,
     time::{Ttl, UnixTime},
 };
-use openraft::async_runtime::WatchReceiver;
+use openraft::async_runtime::{Instant as _, WatchReceiver};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -108,13 +108,19 @@ impl Consensus {
         self.leader.current() == Some(self.own.node)
     }
 
-    /// The leader, if it is there: this node, or one that was heard within two election times.
+    /// The leader, if it is there: heard by this node within two election times, or this node itself
+    /// if a quorum has answered it within them.
     #[must_use]
     pub fn present_leader(&self) -> Option<NodeId> {
         let leader = self.leader.current()?;
         let silence_max = self.timing.election_max.saturating_mul(2);
-        let heard = self.contact.since(leader).is_some_and(|silence| silence <= silence_max);
-        (leader == self.own.node || heard).then_some(leader)
+        let silence = if leader == self.own.node {
+            let answered = self.raft.data_metrics().borrow_watched().last_quorum_acked;
+            answered.map(|at| at.into_inner().elapsed())
+        } else {
+            self.contact.since(leader)
+        };
+        silence.is_some_and(|silence| silence <= silence_max).then_some(leader)
     }
 
     /// The latest time that this region has told the ledger; `None` before the genesis.

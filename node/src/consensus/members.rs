@@ -85,8 +85,8 @@ impl Members {
                  cluster status` shows who votes"
             )));
         }
-        // Both halves of the joint configuration must keep the rules: the present one is looked at
-        // again, since what is committed may have been accepted as an exception.
+        // The other half of the joint set is the present one. It was judged when it was made, and if
+        // it was an exception, refusing to leave it would keep it.
         self.check(&wanted, change.accept_reduced_survival)?;
         for node in &change.promote {
             self.caught_up(*node).await?;

@@ -34,6 +34,9 @@ impl Consensus {
         let nodes = metrics.membership_config.nodes();
         let regions = nodes.filter(|(id, _)| voters.contains(&id.0)).map(|(_, m)| m.0.region);
         let faults = voters::faults(regions);
+        // The set that is being left counts as well, and so does what was applied by exception.
+        let applied_survives = view.membership.configurations.items().is_empty()
+            || voters::check_membership(&view.membership, false).is_ok();
         let id = ledger.id();
         let mut warnings: Vec<String> = faults.iter().map(ToString::to_string).collect();
         if metrics.membership_config.get_joint_config().len() > 1 {
@@ -64,7 +67,7 @@ impl Consensus {
             state_digest: ledger.digest(),
             law: ledger.law().digest,
             nodes: self.nodes(&metrics, ledger, &voters),
-            survives_any_region: faults.is_empty(),
+            survives_any_region: faults.is_empty() && applied_survives,
             warnings,
         }
     }

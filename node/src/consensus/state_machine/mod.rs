@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use exequatur_federation::{
     ledger::{Batch, Digest, Ledger, LogId, SnapshotHead},
-    membership::LEVELS,
+    membership::{LEVELS, voters},
 };
 use futures_util::{Stream, TryStreamExt as _};
 use openraft::{
@@ -112,6 +112,10 @@ impl StateMachine {
                 self.head.membership =
                     from_membership(membership).map_err(|error| fault(error.to_string()))?;
                 self.head.membership_at = Some(id);
+                // It is in force whatever is said here: an operator may have accepted it.
+                if let Err(fault) = voters::check_membership(&self.head.membership, false) {
+                    tracing::error!(index = id.index, %fault, "the voters break a rule");
+                }
                 Outcomes::default()
             }
         };
