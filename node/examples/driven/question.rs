@@ -6,7 +6,7 @@
 //! - `digest`: `INDEX DIGEST` of what is applied.
 //! - `single COUNT`, `load CALLERS TOKENS SECONDS`: see [`measure`](super::measure).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use exequatur_federation::{
     ledger::{Fixed, Mode, Outcome, Revoke, StatusTarget, Target},
@@ -20,9 +20,16 @@ use super::measure;
 /// How long what is revoked would have lived.
 const LIFETIME: Ttl = Ttl::from_seconds(3_600);
 
+/// How often is looked whether the ledger has begun.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// The answer to a question.
 pub(crate) async fn answer(consensus: &Arc<Consensus>, question: &str) -> String {
     let words: Vec<&str> = question.split(' ').collect();
+    // Until the ledger has begun it has no time, by which everything here would have expired.
+    while consensus.ledger().id().is_none() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     let answer = match words.as_slice() {
         ["revoke", list, first, count] => match tokens(list, first, count) {
             Some(targets) => Ok(revoke(consensus, targets).await),

@@ -29,10 +29,10 @@ use super::{
     leader::Leader,
     members::{Members, members},
     proposer::{Answer, ProposeError, Proposer},
-    signing::{ProposalMaker, sign},
+    signing::ProposalMaker,
     state_machine::{LedgerView, SharedLedger},
 };
-use crate::{clock::Clock, hsm::Signer};
+use crate::{clock::Clock, hsm::Signer, identity::make_invite};
 
 /// How long an invite may be used: an operator carries it to a machine by hand.
 const INVITE_TTL: Ttl = Ttl::from_seconds(86_400);
@@ -189,10 +189,9 @@ impl Consensus {
             members: List::new(members(&ledger).filter(|(id, _)| *id != node).collect())
                 .map_err(|error| ControlError::Local(error.to_string()))?,
         };
-        let signature = sign(self.signer.as_ref(), &invitation.signing_bytes())
+        make_invite(self.signer.as_ref(), invitation)
             .await
-            .map_err(|error| ControlError::Local(error.to_string()))?;
-        Ok(Invite { invitation, signature })
+            .map_err(|error| ControlError::Local(error.to_string()))
     }
 
     /// Changes who votes, on the leader, wherever it is.

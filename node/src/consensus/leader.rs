@@ -69,6 +69,10 @@ impl Leader {
             // Before anything is written: a log that runs full would stop the node.
             return Err(SubmitError::Later(ComeAgain(FULL_RETRY)));
         }
+        if self.ledger.load().ledger.id().is_none() {
+            // A leader writes the genesis first; everything else waits for it, and is not refused.
+            return Err(SubmitError::Again);
+        }
         let size = (batch.len(), batch.sealed().len());
         let _room = self.admission.enter(bearer.region, size).map_err(SubmitError::Later)?;
         let (mut answers, taken) = self.judge(batch, bearer);

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::admission::ComeAgain;
-use crate::hsm::SignError;
+use crate::identity::IdentitySignError;
 
 /// Calls that may wait: beyond it callers are told to come again at once.
 const CALLS_WAITING_MAX: usize = 4_096;
@@ -83,8 +83,8 @@ pub enum ProposeError {
     #[error("the proposal is too large")]
     TooLarge,
     /// The region's identity key does not sign.
-    #[error("the region's identity key does not sign: {0}")]
-    Signing(#[from] SignError),
+    #[error(transparent)]
+    Signing(#[from] IdentitySignError),
     /// Consensus has stopped on this node.
     #[error("consensus has stopped on this node")]
     Stopped,

@@ -6,14 +6,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use exequatur_federation::{
-    jose::Algorithm,
-    ledger::{Bearer, Command, Fixed, Header, LedgerId, Proposal, Signature, with_low_s},
-};
+use exequatur_federation::ledger::{Bearer, Command, Header, LedgerId, Proposal};
 
 use crate::{
     clock::Clock,
-    hsm::{SignError, Signer},
+    hsm::Signer,
+    identity::{IdentitySignError, sign_as_region},
 };
 
 /// Serials of one start of a node: the number of the start stands above them.
@@ -50,13 +48,17 @@ impl ProposalMaker {
     }
 
     /// A proposal of a command, signed if it must be.
-    pub(crate) async fn make(&self, command: Command, level: u16) -> Result<Proposal, SignError> {
+    pub(crate) async fn make(
+        &self,
+        command: Command,
+        level: u16,
+    ) -> Result<Proposal, IdentitySignError> {
         let header = self.header(level);
         if !command.is_signed() {
             return Ok(Proposal { header, command, signature: None });
         }
         let bytes = Proposal::signing_bytes(self.ledger, &header, &command);
-        let signature = sign(self.signer.as_ref(), &bytes).await?;
+        let signature = sign_as_region(self.signer.as_ref(), &bytes).await?;
         Ok(Proposal { header, command, signature: Some(signature) })
     }
 
@@ -79,18 +81,4 @@ impl ProposalMaker {
             proposed_at: self.clock.now(),
         }
     }
-}
-
-/// A signature in the form that the ledger takes.
-///
-/// # Errors
-/// The key store cannot sign, or its key is none of the ledger's kinds.
-pub(crate) async fn sign(signer: &dyn Signer, bytes: &[u8]) -> Result<Signature, SignError> {
-    let signature: [u8; 64] =
-        signer.sign(bytes).await?.try_into().map_err(|_| SignError::Rejected)?;
-    let signature = Fixed(signature);
-    Ok(match signer.algorithm() {
-        Algorithm::Es256 => with_low_s(&signature),
-        Algorithm::EdDsa | Algorithm::Ps256 | Algorithm::Rs256 => signature,
-    })
 }

@@ -17,7 +17,7 @@ use crate::hsm::{SignError, Signer};
 const DOCUMENT_BYTES_MAX: u64 = 32 * 1024;
 
 /// Why the region's identity key did not sign.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentitySignError {
     /// The key store did not.
     #[error(transparent)]

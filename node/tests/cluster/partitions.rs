@@ -136,6 +136,27 @@ fn a_link_that_comes_and_goes_starts_no_storm_of_elections() {
 }
 
 #[test]
+fn nodes_that_go_deaf_one_after_another_and_hear_again_in_another_order_go_on() {
+    const APART: Duration = Duration::from_millis(500);
+    let lab = Lab::form(Plan::NETWORKS);
+    let load = lab.load();
+    for (deaf, hearing) in [([0, 1, 2], [1, 2, 0]), ([2, 0, 1], [0, 2, 1])] {
+        for node in deaf {
+            lab.network().clog(node);
+            std::thread::park_timeout(APART);
+        }
+        for node in hearing {
+            assert!(lab.network().unheard(node) > 0, "node {node} was never deaf");
+            lab.network().unclog(node);
+            std::thread::park_timeout(APART);
+        }
+        lab.acknowledged.wait_for_more(5);
+    }
+    load.stop();
+    lab.finish();
+}
+
+#[test]
 fn a_snapshot_arrives_over_a_slow_link_that_loses_packets() {
     /// Login sessions in the ledger: some 40 bytes each in a snapshot.
     const SESSIONS: u32 = 8_000;

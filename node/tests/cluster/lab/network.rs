@@ -86,6 +86,18 @@ impl Network {
         }
     }
 
+    /// `node` hears nothing more of anybody.
+    pub(crate) fn clog(&self, node: usize) {
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            self.deafen(node, other);
+        }
+    }
+
+    /// `node` hears again whatever is sent to it.
+    pub(crate) fn unclog(&self, node: usize) {
+        self.nodes[node].nft("flush chain inet faults heard\n");
+    }
+
     /// Of what `node` is sent, this share is lost.
     pub(crate) fn lose(&self, node: usize, percent: u32) {
         self.nodes[node].nft(&format!(
