@@ -62,13 +62,30 @@ impl Upkeep {
         // While the voters are being changed they are not known, and it leads until that is done.
         let unseated =
             consensus.members.voters().is_ok_and(|voters| !voters.contains(&consensus.own.node));
-        if !consensus.leads() || !unseated {
+        if !consensus.leads() || !unseated || !self.all_voters_have_all() {
             return;
         }
+        // They have the change in their logs; the next heartbeat lets them apply it, and only then do
+        // they take the new voter for one that may lead.
+        tokio::time::sleep(LOOK_INTERVAL).await;
         match consensus.hand_over_from_here(None).await {
             Ok(()) => tracing::info!("this node votes no more, and leads no more"),
             Err(error) => tracing::warn!(%error, "this node votes no more, and still leads"),
         }
+    }
+
+    /// Whether every voter holds the whole log.
+    fn all_voters_have_all(&self) -> bool {
+        let consensus = &self.consensus;
+        let metrics = consensus.raft.data_metrics().borrow_watched().clone();
+        let last = metrics.last_log.map(|id| id.index);
+        consensus.members.voters().is_ok_and(|voters| {
+            voters.iter().all(|node| {
+                let all = metrics.replication.as_ref();
+                let matched = all.and_then(|all| all.get(&RaftId(*node)));
+                matched.and_then(Option::as_ref).map(|id| id.index) == last
+            })
+        })
     }
 
     /// Every founder pinned the same first entry, so whichever leads first writes it.
