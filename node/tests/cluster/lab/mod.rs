@@ -83,6 +83,10 @@ impl Lab {
         let mut lab = Self::prepare(plan);
         lab.found();
         lab.start_all();
+        // The membership and a leader's first entry stand before the genesis.
+        for node in lab.running() {
+            lab.status_when(node, "a ledger that has begun", |status| status.applied >= Some(2));
+        }
         lab
     }
 
