@@ -42,6 +42,13 @@ impl RaftTiming {
         }
     }
 
+    /// Silence after which a leader is taken to be gone: two elections, so that an election that is
+    /// under way is no alarm.
+    #[must_use]
+    pub const fn silence_max(&self) -> Duration {
+        self.election_max.saturating_mul(2)
+    }
+
     /// The age that a view may reach although nothing but a failover has happened: the failover,
     /// the probe that is due meanwhile (every eighth of `max_staleness`), and its round trip.
     #[must_use]

@@ -13,14 +13,15 @@ use crate::clock::Clock;
 /// The last sign of life of a leader elsewhere.
 pub struct LeaderContact {
     last: Mutex<Option<(NodeId, Duration)>>,
+    silence_max: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl LeaderContact {
-    /// No leader was heard yet.
+    /// No leader was heard yet. One that is silent for longer than `silence_max` is gone.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { last: Mutex::new(None), clock }
+    pub fn new(silence_max: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { last: Mutex::new(None), silence_max, clock }
     }
 
     /// An append of this leader has come in order.
@@ -29,11 +30,11 @@ impl LeaderContact {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, now));
     }
 
-    /// How long ago this leader was heard; `None` if it never was, or another was heard later.
-    pub(super) fn since(&self, leader: NodeId) -> Option<Duration> {
+    /// The leader that was heard last, unless it is gone.
+    pub(super) fn present(&self) -> Option<NodeId> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, at) = last.filter(|(node, _)| *node == leader)?;
-        Some(self.clock.monotonic().saturating_sub(at))
+        let (node, at) = last?;
+        (self.clock.monotonic().saturating_sub(at) <= self.silence_max).then_some(node)
     }
 }
 
@@ -57,15 +58,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_leader_that_was_heard_last_counts_and_its_silence_grows() {
+    fn the_leader_that_was_heard_last_is_present_until_it_is_silent_for_too_long() {
         let clock = Arc::new(Standing::default());
-        let contact = LeaderContact::new(Arc::<Standing>::clone(&clock));
+        let silence_max = Duration::from_secs(3);
+        let contact = LeaderContact::new(silence_max, Arc::<Standing>::clone(&clock));
         let [first, second] = [1, 2].map(|bits| NodeId::new(bits).unwrap());
-        assert_eq!(contact.since(first), None);
+        assert_eq!(contact.present(), None);
         contact.heard(first);
-        *clock.0.lock().unwrap() = Duration::from_secs(3);
-        assert_eq!(contact.since(first), Some(Duration::from_secs(3)));
+        *clock.0.lock().unwrap() = silence_max;
+        assert_eq!(contact.present(), Some(first));
         contact.heard(second);
-        assert_eq!((contact.since(first), contact.since(second)), (None, Some(Duration::ZERO)));
+        assert_eq!(contact.present(), Some(second));
+        *clock.0.lock().unwrap() = silence_max * 2 + Duration::from_nanos(1);
+        assert_eq!(contact.present(), None);
     }
 }

@@ -113,14 +113,11 @@ impl Consensus {
     #[must_use]
     pub fn present_leader(&self) -> Option<NodeId> {
         let leader = self.leader.current()?;
-        let silence_max = self.timing.election_max.saturating_mul(2);
-        let silence = if leader == self.own.node {
-            let answered = self.raft.data_metrics().borrow_watched().last_quorum_acked;
-            answered.map(|at| at.into_inner().elapsed())
-        } else {
-            self.contact.since(leader)
-        };
-        silence.is_some_and(|silence| silence <= silence_max).then_some(leader)
+        if leader != self.own.node {
+            return self.contact.present().filter(|heard| *heard == leader);
+        }
+        let answered = self.raft.data_metrics().borrow_watched().last_quorum_acked?;
+        (answered.into_inner().elapsed() <= self.timing.silence_max()).then_some(leader)
     }
 
     /// The latest time that this region has told the ledger; `None` before the genesis.

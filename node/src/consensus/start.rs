@@ -168,7 +168,7 @@ pub async fn start<C: PeerConnector>(parts: ConsensusParts<C>) -> Result<Running
         leader,
         proposer,
         signer: parts.signer,
-        contact: Arc::new(LeaderContact::new(Arc::clone(&parts.clock))),
+        contact: Arc::new(LeaderContact::new(parts.timing.silence_max(), Arc::clone(&parts.clock))),
         clock: parts.clock,
         own: parts.own,
         map: parts.map,

@@ -9,7 +9,11 @@ use std::{
 use bytes::Bytes;
 use exequatur_federation::membership::Certified;
 use futures_util::{Stream, StreamExt as _, stream};
-use openraft::{Raft, raft::AppendEntriesRequest, storage::RaftStateMachine};
+use openraft::{
+    Raft,
+    raft::{AppendEntriesRequest, StreamAppendError},
+    storage::RaftStateMachine,
+};
 use tokio::sync::watch;
 use tonic::{Status, Streaming};
 
@@ -17,7 +21,7 @@ use super::{
     OlderThanLedger, RoomCheck, gate::Gate, refuse_from_leader, refuse_without_room, stopped,
 };
 use crate::consensus::{
-    LeaderContact, TypeConfig,
+    TypeConfig,
     convert::{proto, read_append, wire_append_result},
 };
 
@@ -36,7 +40,6 @@ pub(super) struct Appends {
     pub(super) gate: Gate,
     pub(super) leader: Certified,
     pub(super) older: watch::Sender<Option<OlderThanLedger>>,
-    pub(super) contact: Arc<LeaderContact>,
     pub(super) room: Arc<RoomCheck>,
     pub(super) stream: Streaming<proto::AppendRequest>,
 }
@@ -56,7 +59,6 @@ impl Appends {
         let append = read_append(&message)
             .map_err(|error| refuse_from_leader(&self.older, self.leader.node, &error))?;
         self.gate.leads(self.leader, &append.vote)?;
-        self.contact.heard(self.leader.node);
         refuse_without_room(&append, &self.room)?;
         Ok(Some(append))
     }
@@ -68,6 +70,7 @@ pub(super) fn answers<SM>(raft: &Raft<TypeConfig, SM>, appends: Appends) -> Answ
 where
     SM: RaftStateMachine<TypeConfig, SnapshotData = Bytes>,
 {
+    let (gate, leader) = (appends.gate.clone(), appends.leader);
     let refused = Arc::new(Mutex::new(None));
     let refusal = Arc::clone(&refused);
     let input = stream::unfold((appends, FIRST_APPEND), move |(mut appends, limit)| {
@@ -82,8 +85,13 @@ where
             }
         }
     });
-    let results = raft.stream_append(input).map(|result| match result {
-        Ok(result) => Ok(wire_append_result(&result)),
+    let results = raft.stream_append(input).map(move |result| match result {
+        Ok(result) => {
+            if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+                gate.follows(leader);
+            }
+            Ok(wire_append_result(&result))
+        }
         Err(fatal) => Err(stopped(&fatal)),
     });
     // Looked at only after the last answer: by then the input has ended.

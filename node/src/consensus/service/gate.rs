@@ -8,19 +8,28 @@ use openraft::alias::VoteOf;
 use tonic::{Request, Status};
 
 use crate::{
-    consensus::{TypeConfig, convert::from_vote},
+    consensus::{LeaderContact, TypeConfig, convert::from_vote},
     peer::Standpoint,
 };
+
+/// Whether this node leads.
+pub(super) type LeadsHere = dyn Fn() -> bool + Send + Sync;
 
 /// Judges who calls.
 #[derive(Clone)]
 pub(super) struct Gate {
     standpoint: Arc<dyn Standpoint>,
+    contact: Arc<LeaderContact>,
+    leads_here: Arc<LeadsHere>,
 }
 
 impl Gate {
-    pub(super) const fn new(standpoint: Arc<dyn Standpoint>) -> Self {
-        Self { standpoint }
+    pub(super) const fn new(
+        standpoint: Arc<dyn Standpoint>,
+        contact: Arc<LeaderContact>,
+        leads_here: Arc<LeadsHere>,
+    ) -> Self {
+        Self { standpoint, contact, leads_here }
     }
 
     /// The member that calls.
@@ -39,7 +48,7 @@ impl Gate {
     }
 
     /// The voter that calls. A term is raised by whoever campaigns or leads, so that only voters
-    /// may seem to do either.
+    /// may campaign; who may lead, see [`Self::leader`].
     pub(super) fn voter<T>(&self, request: &Request<T>) -> Result<Certified, Status> {
         let caller = self.member(request)?;
         self.may_lead(caller.node)?;
@@ -54,10 +63,30 @@ impl Gate {
         Err(Status::permission_denied(format!("node {node} does not vote")))
     }
 
-    /// Whether a caller, once let in, may go on.
+    /// The leader that calls.
+    pub(super) fn leader<T>(&self, request: &Request<T>) -> Result<Certified, Status> {
+        let caller = self.member(request)?;
+        self.still(caller)?;
+        Ok(caller)
+    }
+
+    /// Whether a leader, once let in, may go on.
+    ///
+    /// A voter may lead. So may any member while no leader is heard here: what made it a voter may
+    /// be in the entries that it brings, and whoever refused them would stay behind for ever. A
+    /// node that leads or hears its leader needs nobody's word for who votes.
     pub(super) fn still(&self, caller: Certified) -> Result<(), Status> {
         self.belongs(caller)?;
-        self.may_lead(caller.node)
+        let followed = match self.contact.present() {
+            Some(leader) => leader == caller.node,
+            None => !(self.leads_here)(),
+        };
+        if followed { Ok(()) } else { self.may_lead(caller.node) }
+    }
+
+    /// Consensus follows this leader: no later one is known here.
+    pub(super) fn follows(&self, leader: Certified) {
+        self.contact.heard(leader.node);
     }
 
     /// Whether the caller leads under its own vote.

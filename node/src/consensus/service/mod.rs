@@ -23,7 +23,7 @@ use openraft::{
     Raft,
     alias::{SnapshotMetaOf, VoteOf},
     errors::Fatal,
-    raft::AppendEntriesRequest,
+    raft::{AppendEntriesRequest, AppendEntriesResponse},
     storage::RaftStateMachine,
 };
 use tokio::sync::watch;
@@ -113,7 +113,6 @@ where
     raft: Raft<TypeConfig, SM>,
     gate: Gate,
     leader: Arc<P>,
-    contact: Arc<LeaderContact>,
     room: Arc<RoomCheck>,
     incoming: Arc<Incoming>,
     older: watch::Sender<Option<OlderThanLedger>>,
@@ -129,11 +128,12 @@ where
 {
     /// The service, with its limits around it. Nothing is compressed and nothing describes itself.
     pub fn calls(parts: Parts<SM, P>) -> PeerCalls<SM, P> {
+        let own = parts.raft.clone();
+        let leads_here = Arc::new(move || own.is_leader());
         let service = Self {
             raft: parts.raft,
-            gate: Gate::new(parts.standpoint),
+            gate: Gate::new(parts.standpoint, parts.contact, leads_here),
             leader: parts.leader,
-            contact: parts.contact,
             room: parts.room,
             incoming: Arc::new(Incoming::new(parts.check_snapshot)),
             older: parts.older,
@@ -201,16 +201,18 @@ where
         &self,
         request: Request<proto::AppendRequest>,
     ) -> Result<Response<proto::AppendResponse>, Status> {
-        let leader = self.gate.voter(&request)?;
+        let leader = self.gate.leader(&request)?;
         // Heartbeats come as long as there is a leader, so that this is as good as a timer.
         self.incoming.forget_stale();
         let append = read_append(request.get_ref())
             .map_err(|error| refuse_from_leader(&self.older, leader.node, &error))?;
         self.gate.leads(leader, &append.vote)?;
-        self.contact.heard(leader.node);
         refuse_without_room(&append, &self.room)?;
         let (previous, last) = (append.prev_log_id, last_of(&append));
         let answer = self.raft.append_entries(append).await.map_err(|error| stopped(&error))?;
+        if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            self.gate.follows(leader);
+        }
         let result = to_stream_result(&answer, previous, last)
             .ok_or_else(|| Status::internal("a conflict with nothing"))?;
         Ok(Response::new(wire_append_result(&result)))
@@ -220,12 +222,11 @@ where
         &self,
         request: Request<Streaming<proto::AppendRequest>>,
     ) -> Result<Response<append::Answers>, Status> {
-        let leader = self.gate.voter(&request)?;
+        let leader = self.gate.leader(&request)?;
         let appends = append::Appends {
             gate: self.gate.clone(),
             leader,
             older: self.older.clone(),
-            contact: Arc::clone(&self.contact),
             room: Arc::clone(&self.room),
             stream: request.into_inner(),
         };
@@ -258,7 +259,7 @@ where
         &self,
         request: Request<proto::TransferLeaderRequest>,
     ) -> Result<Response<proto::TransferLeaderResponse>, Status> {
-        let leader = self.gate.voter(&request)?;
+        let leader = self.gate.leader(&request)?;
         let transfer = read_transfer(request.get_ref()).map_err(|error| refuse(&error))?;
         self.gate.leads(leader, transfer.from_leader())?;
         self.gate.may_lead(transfer.to_node_id().0)?;
@@ -271,7 +272,7 @@ where
         &self,
         request: Request<Streaming<proto::SnapshotPiece>>,
     ) -> Result<Response<snapshot::Progresses>, Status> {
-        let leader = self.gate.voter(&request)?;
+        let leader = self.gate.leader(&request)?;
         let mut pieces = request.into_inner();
         let offer = snapshot::offer(&mut pieces).await?;
         let offer = offer.map_err(|error| refuse_from_leader(&self.older, leader.node, &error))?;

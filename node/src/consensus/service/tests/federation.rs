@@ -184,7 +184,10 @@ async fn start(node: TestNode, listener: TcpListener, proxy: Proxy) -> Member {
         raft: raft.clone(),
         standpoint: Arc::clone(&node.greeter.standpoint),
         leader: Arc::new(Proposer(raft.clone())),
-        contact: Arc::new(LeaderContact::new(Arc::new(SystemClock::start()))),
+        contact: Arc::new(LeaderContact::new(
+            Duration::from_secs(4),
+            Arc::new(SystemClock::start()),
+        )),
         room: Arc::new(|| true),
         check_snapshot: Arc::new(|bytes, _| {
             if bytes.starts_with(b"bad") { Err("it begins with `bad`".to_owned()) } else { Ok(()) }

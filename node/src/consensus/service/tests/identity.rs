@@ -6,10 +6,13 @@ use exequatur_federation::membership::NodeId;
 use tonic::Code;
 
 use super::{
-    federation::Federation,
+    federation::{Federation, raft_id},
     raw::{append, ballot, client, vote},
 };
-use crate::{consensus::convert::proto, peer::testing::node_id};
+use crate::{
+    consensus::convert::proto,
+    peer::testing::{node_id, until},
+};
 
 /// A federation with a leader, and a follower whose connection is misused towards it.
 async fn disturbed() -> (Federation, u64, u64) {
@@ -83,6 +86,21 @@ async fn a_learner_neither_campaigns_nor_leads_and_no_term_rises() {
     assert_eq!(codes, [Code::PermissionDenied; 6]);
     federation.write(1).await;
     assert_eq!((federation.term(leader), federation.leader().await), (term, leader));
+}
+
+#[tokio::test]
+async fn a_node_that_hears_nobody_follows_a_member_that_it_does_not_know_to_vote() {
+    let federation = Federation::start(&[1, 2, 3]).await;
+    let old = federation.leader().await;
+    federation.write(0).await;
+    let (new, behind) = (old % 3 + 1, (old + 1) % 3 + 1);
+    federation.members[&behind].node.standpoint.change(|known| {
+        known.voters.remove(&node_id(new));
+    });
+    federation.raft(old).trigger().transfer_leader(raft_id(new)).await.unwrap();
+    until("the new leader", || federation.raft(new).is_leader()).await;
+    let index = federation.write(1).await;
+    federation.applied(behind, index).await;
 }
 
 #[tokio::test]
