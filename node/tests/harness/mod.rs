@@ -3,15 +3,17 @@
 //! nowhere else in the tests.
 
 pub(crate) mod certificate;
+mod port;
 pub(crate) mod process;
 pub(crate) mod programs;
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use port::free_port;
 use process::Process;
 
 /// The issuer has a path, so that RFC 8414's insertion of the well-known part is put to the test.
@@ -195,11 +197,6 @@ acts_as      = "subject"
 
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
-/// A loopback port that nobody holds now. The listener is dropped before the region binds it.
-fn free_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 fn wait_until_ready(process: &mut Process, operations: SocketAddr) {

@@ -2,6 +2,8 @@
 //! one of them under a running or starting node, looks at what clients and the log see of it, mends
 //! it, and sees the node recover by itself.
 
+#[path = "../../harness/port.rs"]
+mod port;
 #[path = "../../harness/process.rs"]
 mod process;
 

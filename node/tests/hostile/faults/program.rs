@@ -2,12 +2,12 @@
 //! system or a log on standard error.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Command, Output},
 };
 
 use super::{
+    port::free_port,
     process::{Process, run_to_end},
     wait_for,
 };
@@ -15,7 +15,7 @@ use crate::lab::{Lab, clock::LabClock, http::HttpRequest, region::Variation};
 
 /// A lab for a program that listens at addresses which are free now.
 pub(super) fn lab(variation: Variation) -> Lab {
-    let listen = Some([free_address(), free_address()]);
+    let listen = Some([free_port(), free_port()]);
     Lab::prepare_at(LabClock::of_the_machine(), Variation { listen, ..variation })
 }
 
@@ -52,9 +52,4 @@ pub(super) fn run(lab: &Lab, mut command: Command) -> Process {
 pub(super) fn refuse_to_start(mut command: Command) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command.output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
-}
-
-/// A loopback port that nobody holds now. The listener is dropped before the program binds it.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
