@@ -31,9 +31,7 @@ pub use convert::{ENTRIES_MAX, Forwarded, LeaderAction};
 pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
 pub use fault::{FaultSignal, StorageFault};
 pub use handle::{Consensus, FederationMap};
-pub use log_store::{
-    AnchorSink, DirectoryFacts, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened,
-};
+pub use log_store::{AnchorSink, DiskSpace, LogParts, LogReader, LogStore, OpenLogError, Opened};
 pub use members::VoterChange;
 pub use network::{Connection, ForwardError, Forwarder, Network};
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};

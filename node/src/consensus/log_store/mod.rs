@@ -30,7 +30,7 @@ use exequatur_federation::ledger::{Digest, LogId, Vote};
 use redb::Database;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub use open::{DirectoryFacts, OpenLogError, Opened};
+pub use open::{OpenLogError, Opened};
 pub use reader::LogReader;
 pub use space::DiskSpace;
 

@@ -6,10 +6,7 @@ use std::{
     sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
 };
 
-use exequatur_federation::{
-    ledger::{Digest, LogId, LogState, Vote},
-    membership::NodeId,
-};
+use exequatur_federation::{ledger::LogState, membership::NodeId};
 use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
 use tokio::sync::{Semaphore, watch};
 
@@ -19,7 +16,7 @@ use super::{
     queue::Queue,
     writer::WriterState,
 };
-use crate::consensus::disk::LogDisk;
+use crate::{consensus::disk::LogDisk, identity::DirectoryFacts};
 
 /// Memory for pages of the file. The last entries are kept apart, so that pages are read only for
 /// followers that are far behind; what matters is that the inner pages of the tree stay.
@@ -32,21 +29,6 @@ pub struct Opened {
     pub store: LogStore,
     /// What it says of the node.
     pub facts: DirectoryFacts,
-}
-
-/// What a directory says of the node that it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DirectoryFacts {
-    /// The node.
-    pub node: NodeId,
-    /// How often it has started.
-    pub starts: u64,
-    /// The genesis that it pinned.
-    pub genesis: Option<Digest>,
-    /// Its last vote.
-    pub vote: Option<Vote>,
-    /// The last entry of its log.
-    pub last_log_id: Option<LogId>,
 }
 
 /// Why a log cannot be opened or made.
@@ -170,7 +152,7 @@ impl LogStore {
             starts: state.starts,
             genesis: state.genesis,
             vote: state.vote,
-            last_log_id: state.last,
+            last: state.last,
         };
         Ok(Opened { store: Self { shared: Arc::new(shared) }, facts })
     }

@@ -30,8 +30,9 @@ use crate::consensus::{
     },
 };
 
-/// Largest snapshot: all tables of a ledger at their caps fit with room to spare, and a node that
-/// receives one while it holds another stays within a small machine.
+/// Largest snapshot that is taken from another node: a million revocations take a few MiB, and a node
+/// that receives one while it holds another stays within a small machine. A ledger whose audit logs
+/// are all at their caps could be larger; it would need this limit raised on every node first.
 pub const SNAPSHOT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Longest pause between two pieces.

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     consensus::{
-        ConsensusParts, DataDirectory, DirectoryFacts as LogFacts, DiskThread, FaultSignal,
-        FederationMap, LogParts, LogStore, Network, OpenLogError, Opened, RaftId, RaftMember,
-        Running, Snapshots, StateMachine, StateMachineParts, start,
+        ConsensusParts, DataDirectory, DiskThread, FaultSignal, FederationMap, LogParts, LogStore,
+        Network, OpenLogError, Opened, RaftId, RaftMember, Running, Snapshots, StateMachine,
+        StateMachineParts, start,
     },
     hsm::KeyStore,
     identity::{Anchors, Change, DirectoryFacts, NodeIdentity, Pin},
@@ -194,20 +194,14 @@ impl Place {
 }
 
 /// What the directory says of itself, in the words of the anchor.
-fn facts(node: &NodeIdentity, pin: &Pin, found: Option<LogFacts>) -> DirectoryFacts {
+fn facts(node: &NodeIdentity, pin: &Pin, found: Option<DirectoryFacts>) -> DirectoryFacts {
     let own = node.ticket.description.node;
     let genesis = Some(pin.genesis);
     let Some(found) = found else {
         return DirectoryFacts { node: own, starts: 0, genesis, vote: None, last: None };
     };
-    DirectoryFacts {
-        node: found.node,
-        starts: found.starts,
-        // A log that was made and not yet pinned belongs to the federation that the node pinned.
-        genesis: found.genesis.or(genesis),
-        vote: found.vote,
-        last: found.last_log_id,
-    }
+    // A log that was made and not yet pinned belongs to the federation that the node pinned.
+    DirectoryFacts { genesis: found.genesis.or(genesis), ..found }
 }
 
 fn credential_files(

@@ -168,7 +168,7 @@ async fn a_flipped_bit_in_a_file_that_was_not_closed_costs_the_last_transaction_
         let whole = read == three();
         if !whole {
             assert_eq!(read, three()[..2]);
-            assert_eq!(opened.facts.last_log_id.map(|id| id.index), Some(1), "the anchor has 2");
+            assert_eq!(opened.facts.last.map(|id| id.index), Some(1), "the anchor has 2");
             dropped += 1;
         }
         disk.lose_unsynced();
