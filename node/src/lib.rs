@@ -13,6 +13,7 @@ pub mod facade;
 pub mod hsm;
 pub mod identity;
 pub mod issuer;
+pub mod memory;
 pub mod net;
 pub mod node;
 pub mod peer;

@@ -9,5 +9,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    exequatur_node::memory::use_small_pages();
     exequatur_node::cli::main(&mut std::io::stdout(), &mut std::io::stderr())
 }

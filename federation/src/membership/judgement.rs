@@ -27,7 +27,12 @@ pub enum Standing {
     /// new ones, and with them its quorum. Its certificate is believed until the ledger has its key.
     Listed(RegionNumber),
     /// A member, by the ledger or by what was pinned.
-    Member(Member),
+    Member {
+        /// Its region.
+        region: RegionNumber,
+        /// What is known of its identity key.
+        key: KnownKey,
+    },
     /// Nobody, or a node that has left.
     Stranger,
 }
@@ -37,9 +42,33 @@ impl Standing {
     #[must_use]
     pub const fn region(&self) -> Option<RegionNumber> {
         match self {
-            Self::Listed(region) => Some(*region),
-            Self::Member(member) => Some(member.region),
+            Self::Listed(region) | Self::Member { region, .. } => Some(*region),
             Self::Stranger => None,
+        }
+    }
+}
+
+impl From<Member> for Standing {
+    fn from(Member { region, key }: Member) -> Self {
+        Self::Member { region, key: KnownKey::Thumbprint(key) }
+    }
+}
+
+/// What a node knows of another's identity key. Ledgers hold keys and memberships thumbprints; a
+/// thumbprint is made only where a greeting is judged, since every call asks for a standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownKey {
+    /// The key.
+    Whole(IdentityKey),
+    /// Its thumbprint.
+    Thumbprint(KeyThumbprint),
+}
+
+impl KnownKey {
+    fn is(&self, key: &IdentityKey) -> bool {
+        match self {
+            Self::Whole(known) => known == key,
+            Self::Thumbprint(known) => thumbprint(key) == Some(*known),
         }
     }
 }
@@ -96,7 +125,7 @@ impl Judgement<'_> {
         }
         // Last, because it costs a hundred times what all others do together.
         let is_key = match self.standing {
-            Standing::Member(member) => thumbprint(&hello.key) == Some(member.key),
+            Standing::Member { key, .. } => key.is(&hello.key),
             Standing::Listed(_) => true,
             Standing::Stranger => false,
         };
@@ -182,7 +211,7 @@ mod tests {
             key,
             theirs,
             own,
-            standing: Standing::Member(member),
+            standing: member.into(),
             law_announced: false,
             witnessed: Witnessed { starts: 5, held: 70 },
             certified: Certified { region: region(2), node: node(22) },
@@ -263,7 +292,7 @@ mod tests {
         for refused in [
             Standing::Stranger,
             Standing::Listed(region(3)),
-            Standing::Member(Member { region: region(3), key }),
+            Member { region: region(3), key }.into(),
         ] {
             assert_eq!(standing(refused), Err(HelloRefused::Member), "{refused:?}");
         }
@@ -280,8 +309,15 @@ mod tests {
 
     #[test]
     fn another_key_than_the_members_is_refused() {
-        let other = after(|c| c.key = Ed25519KeyPair::generate().unwrap());
-        assert_eq!(other, Err(HelloRefused::Proof));
+        let whole = |case: &Case| Standing::Member {
+            region: region(2),
+            key: KnownKey::Whole(identity(&case.key)),
+        };
+        assert_eq!(after(|c| c.standing = whole(c)), Ok(()));
+        let other = || Ed25519KeyPair::generate().unwrap();
+        assert_eq!(after(|c| c.key = other()), Err(HelloRefused::Proof));
+        let refused = after(|c| (c.standing, c.key) = (whole(c), other()));
+        assert_eq!(refused, Err(HelloRefused::Proof));
     }
 
     #[test]

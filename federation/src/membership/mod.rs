@@ -9,7 +9,7 @@ mod timing;
 pub mod voters;
 
 pub use hello::{End, Greeting, HELLO_BYTES_MAX, Hello, HelloRefused, PEER_PROTOCOL};
-pub use judgement::{Certified, Judgement, Standing, Witnessed, thumbprint};
+pub use judgement::{Certified, Judgement, KnownKey, Standing, Witnessed, thumbprint};
 pub use node::{Build, ClusterId, LEVELS, LevelRange, NodeId};
 pub use ticket::{Anchor, Invitation, Invite, NodeDescription, NodeTicket};
 pub use timing::RaftTiming;

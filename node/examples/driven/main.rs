@@ -47,6 +47,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    exequatur_node::memory::use_small_pages();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -23,9 +23,11 @@ use rustls_pki_types::{
     CertificateDer, UnixTime as TlsTime,
     pem::{self, PemObject as _},
 };
-use tokio::io::AsyncReadExt as _;
 
-use crate::{net::tls::provider, telemetry::metrics::Metrics};
+use crate::{
+    net::{certificate::pair::read_at_most, tls::provider},
+    telemetry::metrics::Metrics,
+};
 
 /// Bytes of the file: some fifty authorities.
 const PEM_BYTES_MAX: u64 = 256 * 1024;
@@ -129,14 +131,8 @@ impl CurrentClients {
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, ClientsError> {
-    let read = async {
-        let mut bytes = Vec::new();
-        let file = tokio::fs::File::open(path).await?;
-        file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).await?;
-        Ok(bytes)
-    };
-    let bytes =
-        read.await.map_err(|source| ClientsError::Read { path: path.to_owned(), source })?;
+    let read = read_at_most(path.to_owned(), PEM_BYTES_MAX + 1).await;
+    let bytes = read.map_err(|source| ClientsError::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 > PEM_BYTES_MAX {
         return Err(ClientsError::TooLong { path: path.to_owned() });
     }

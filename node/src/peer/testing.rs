@@ -115,7 +115,7 @@ impl Standpoint for TestStandpoint {
 
     fn standing(&self, node: NodeId) -> Standing {
         let known = self.known.lock().unwrap().members.get(&node).copied();
-        known.map_or(Standing::Stranger, Standing::Member)
+        known.map_or(Standing::Stranger, Standing::from)
     }
 
     fn is_voter(&self, node: NodeId) -> bool {

@@ -298,7 +298,7 @@ acts_as      = "subject"
 }
 
 fn federation_file(nodes: &[Home]) -> String {
-    let mut file = "[federation]\nname       = \"bench\"\nmax_rtt_ms = 20\n".to_owned();
+    let mut file = "[federation]\nname = \"bench\"\n".to_owned();
     for (number, ((name, jurisdiction), home)) in (1..).zip(REGIONS.into_iter().zip(nodes)) {
         file.push_str(&format!(
             "\n[[region]]\nnumber       = {number}\nname         = \"{name}\"\n\

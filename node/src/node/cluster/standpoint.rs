@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use exequatur_federation::{
     ledger::{Bearer, Digest, IdentityKey, LedgerId, LogId, Member, Signature},
-    membership::{Greeting, LEVELS, NodeId, Standing, thumbprint},
+    membership::{Greeting, KnownKey, LEVELS, NodeId, Standing},
     region::RegionNumber,
 };
 
@@ -71,14 +71,14 @@ impl Standpoint for LocalStandpoint {
         let view = self.shared.load();
         let ledger = &view.ledger;
         let known = if ledger.id().is_none() {
-            self.pinned.get(&node).copied()
+            self.pinned.get(&node).map(|member| Standing::from(*member))
         } else {
             ledger
                 .member(node)
-                .and_then(|row| thumbprint(&row.key).map(|key| Member { region: row.region, key }))
+                .map(|row| Standing::Member { region: row.region, key: KnownKey::Whole(row.key) })
         };
         match (known, self.listed.get(&node)) {
-            (Some(member), _) => Standing::Member(member),
+            (Some(member), _) => member,
             (None, Some(listed)) if !ledger.is_tombstone(node) => Standing::Listed(listed.region),
             (None, _) => Standing::Stranger,
         }
@@ -90,7 +90,7 @@ impl Standpoint for LocalStandpoint {
             // By its own word and `federation.toml`; this node's ledger is behind it, or it is ahead
             // of the ledger, and then nobody counts its vote.
             Standing::Listed(_) => self.listed.get(&node).is_some_and(|listed| listed.voter),
-            Standing::Member(_) => {
+            Standing::Member { .. } => {
                 let voters = view.membership.configurations.items();
                 // Before the first membership is applied, whoever was pinned may lead. After it, a
                 // membership is in force as soon as it is in the log, a little before it is applied.
