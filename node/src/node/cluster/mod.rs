@@ -29,9 +29,10 @@ use crate::{
     telemetry::{health::Condition, metrics::Metrics},
 };
 
-/// Threads that consensus runs on, apart from requests: what it does is waiting and hashing, and a
-/// flood of requests must not starve a heartbeat.
-const THREADS: usize = 2;
+/// Threads that consensus runs on, apart from requests, so that a flood of requests cannot starve a
+/// heartbeat. What it does is waiting, and what takes long (disk, snapshots) has threads of its own:
+/// a second one makes a proposal a tenth slower, since tasks then wake each other across cores.
+const THREADS: usize = 1;
 /// How often the anchor is told how far the log is: what a backup may be behind and pass unnoticed.
 const ANCHOR_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether consensus still runs, and how it is.
