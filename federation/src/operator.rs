@@ -41,6 +41,8 @@ pub enum Action {
     Drain,
     /// Write a snapshot.
     Snapshot,
+    /// Show an entry of the log, and with it what only pseudonyms hide.
+    Entry,
 }
 
 /// Somebody with a role.
@@ -103,7 +105,8 @@ impl Role {
                 | Action::Remove
                 | Action::TransferLeader
                 | Action::Drain
-                | Action::Snapshot,
+                | Action::Snapshot
+                | Action::Entry,
             ) => false,
         }
     }
@@ -111,7 +114,7 @@ impl Role {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Status,
         Self::Invite,
         Self::Promote,
@@ -120,6 +123,7 @@ impl Action {
         Self::TransferLeader,
         Self::Drain,
         Self::Snapshot,
+        Self::Entry,
     ];
 
     /// The name in audit records.
@@ -134,6 +138,7 @@ impl Action {
             Self::TransferLeader => "transfer_leader",
             Self::Drain => "drain",
             Self::Snapshot => "snapshot",
+            Self::Entry => "entry",
         }
     }
 }
@@ -234,6 +239,7 @@ mod tests {
             (Action::TransferLeader, false, true),
             (Action::Drain, false, true),
             (Action::Snapshot, false, true),
+            (Action::Entry, false, true),
         ];
         assert_eq!(table.map(|(action, ..)| action), Action::ALL);
         for (action, viewer, operator) in table {

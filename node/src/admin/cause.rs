@@ -140,7 +140,7 @@ impl From<ControlError> for Unmet {
             ControlError::NoQuorum => Cause::NoQuorum,
             ControlError::InProgress => Cause::InProgress,
             ControlError::VoterRules(_) => Cause::VoterRules,
-            ControlError::Unknown(_) => Cause::Unknown,
+            ControlError::Unknown(_) | ControlError::NoEntry(_) => Cause::Unknown,
             ControlError::Refused(_) => Cause::Refused,
             ControlError::LaggingLearner { .. } => Cause::LaggingLearner,
             ControlError::Pending => Cause::Pending,

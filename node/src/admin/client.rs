@@ -1,7 +1,7 @@
 //! The client of the service, for the command line: one connection, one or a few calls.
 
 use exequatur_federation::{
-    ledger::EnvelopeError,
+    ledger::{EnvelopeError, LogEntry},
     membership::{Invite, NodeId, NodeTicket},
 };
 use tonic::{Response, Status, transport::Channel};
@@ -164,6 +164,18 @@ impl AdminClient {
     /// See [`CallError`].
     pub async fn drain(&mut self, id: RequestId) -> Result<Done, CallError> {
         done(self.0.drain(wire::DrainRequest { request_id: id.to_bytes() }).await)
+    }
+
+    /// A committed entry of the node's log; without an index the last one that holds a
+    /// command other than the time.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn entry(&mut self, index: Option<u64>) -> Result<LogEntry, CallError> {
+        let reply = answer(self.0.entry(wire::EntryRequest { index }).await)?;
+        let not_understood =
+            |error: EnvelopeError| CallError::NotUnderstood { message: error.to_string() };
+        LogEntry::open(&reply.entry).map_err(not_understood)
     }
 
     /// Writes a snapshot now.

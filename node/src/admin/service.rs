@@ -257,6 +257,22 @@ impl wire::admin_server::Admin for AdminService {
     ) -> Result<Response<wire::Done>, Status> {
         self.done(request).await
     }
+
+    async fn entry(
+        &self,
+        request: Request<wire::EntryRequest>,
+    ) -> Result<Response<wire::EntryReply>, Status> {
+        let operator = self.operator(request.extensions())?;
+        if !operator.role().may(Action::Entry) {
+            let text =
+                format!("the role `{}` may not see the log: ask an operator", operator.role());
+            let unmet = Unmet::new(Cause::NotPermitted, text);
+            return Err(self.refuse(&operator, Action::Entry, None, unmet).await.into());
+        }
+        let entry = self.0.cluster.entry(request.into_inner().index).await;
+        let entry = entry.map_err(Unmet::from)?;
+        Ok(Response::new(wire::EntryReply { entry: entry.seal().into() }))
+    }
 }
 
 impl fmt::Debug for AdminService {

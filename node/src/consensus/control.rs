@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin};
 
 use exequatur_federation::{
-    ledger::{Digest, Objection},
+    ledger::{Digest, LogEntry, Objection},
     membership::{Build, Invite, LevelRange, NodeId, NodeTicket},
     time::UnixTime,
 };
@@ -129,9 +129,21 @@ pub enum ControlError {
     /// Too much is under way.
     #[error("the node has too much to do: try again later")]
     Overloaded,
+    /// The log holds no such entry, or none at all.
+    #[error("{}", no_entry(.0))]
+    NoEntry(Option<(u64, u64)>),
     /// Something on the node is wrong.
     #[error("{0}")]
     Local(String),
+}
+
+fn no_entry(held: &Option<(u64, u64)>) -> String {
+    match held {
+        Some((first, last)) => {
+            format!("this node's log holds committed entries {first} to {last}: name one of them")
+        }
+        None => "this node's log holds no committed command: name an entry by its index".to_owned(),
+    }
 }
 
 /// The answer of an action, still to come.
@@ -168,4 +180,8 @@ pub trait Cluster: Send + Sync {
 
     /// Writes a snapshot now.
     fn snapshot(&self) -> Acting<'_, ()>;
+
+    /// The committed entry at an index, or the last one that holds a command other than the
+    /// time.
+    fn entry(&self, index: Option<u64>) -> Acting<'_, LogEntry>;
 }

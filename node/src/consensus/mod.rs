@@ -8,6 +8,7 @@ mod contact;
 pub mod control;
 mod convert;
 mod disk;
+mod entries;
 mod fault;
 mod handle;
 mod leader;

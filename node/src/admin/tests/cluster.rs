@@ -6,7 +6,7 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Fixed, IdentityKey, List},
+    ledger::{EntryPayload, Fixed, IdentityKey, List, LogEntry, LogId},
     membership::{
         Build, Invitation, Invite, LEVELS, LevelRange, NodeDescription, NodeId, NodeTicket,
     },
@@ -111,6 +111,11 @@ impl Cluster for MemoryCluster {
 
     fn snapshot(&self) -> Acting<'_, ()> {
         self.note("snapshot".to_owned(), ())
+    }
+
+    fn entry(&self, index: Option<u64>) -> Acting<'_, LogEntry> {
+        let id = LogId { term: 7, leader: node(2), index: index.unwrap_or(118) };
+        self.note(format!("entry {index:?}"), LogEntry { id, payload: EntryPayload::Blank })
     }
 }
 

@@ -9,6 +9,7 @@ mod condition;
 mod connection;
 mod demote;
 mod drain;
+mod entry;
 mod invite;
 mod join;
 mod outcome;
@@ -40,6 +41,8 @@ pub(super) enum Cluster {
     Demote(demote::Demote),
     /// Prepare a node to stop: out of rotation, no longer leader, no new proposals.
     Drain(drain::Drain),
+    /// Show an entry of the log, as all regions hold it.
+    Entry(entry::Entry),
     /// Let a new node join as a learner, and write its invite.
     Invite(invite::Invite),
     /// Pin the federation that this node belongs to.
@@ -64,6 +67,7 @@ impl Cluster {
             Self::Bootstrap(bootstrap) => bootstrap.run(output),
             Self::Demote(demote) => demote.run(output),
             Self::Drain(drain) => drain.run(output),
+            Self::Entry(entry) => entry.run(output),
             Self::Invite(invite) => invite.run(output),
             Self::Join(join) => join.run(output),
             Self::Promote(promote) => promote.run(output),

@@ -79,6 +79,7 @@ pub(crate) fn wire_done(done: &Result<(), ControlError>) -> proto::ControlRespon
             error @ (ControlError::Refused(_)
             | ControlError::Pending
             | ControlError::Overloaded
+            | ControlError::NoEntry(_)
             | ControlError::Local(_)),
         ) => Reply::Failed(error.to_string()),
     };

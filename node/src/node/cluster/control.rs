@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use exequatur_federation::membership::{Invite, NodeId, NodeTicket};
+use exequatur_federation::{
+    ledger::LogEntry,
+    membership::{Invite, NodeId, NodeTicket},
+};
 
 use crate::consensus::{
     Consensus, VoterChange,
@@ -52,5 +55,9 @@ impl Cluster for OperatorsView {
 
     fn snapshot(&self) -> Acting<'_, ()> {
         Box::pin(self.0.snapshot())
+    }
+
+    fn entry(&self, index: Option<u64>) -> Acting<'_, LogEntry> {
+        Box::pin(self.0.entry(index))
     }
 }

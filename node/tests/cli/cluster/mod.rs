@@ -2,5 +2,6 @@
 //! log and a cluster in memory.
 
 mod actions;
+mod entry;
 mod service;
 mod status;

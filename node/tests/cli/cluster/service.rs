@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use exequatur_federation::ledger::{Fixed, IdentityKey, List};
+use exequatur_federation::ledger::{
+    Batch, Command, EntryPayload, Fixed, Header, IdentityKey, List, LogEntry, LogId, Mode,
+    Proposal, Revoke, StatusTarget, Target,
+};
 use exequatur_federation::membership::{
     Build, Invitation, Invite, LEVELS, NodeDescription, NodeId, NodeTicket,
 };
 use exequatur_federation::operator::{Role, Roles};
 use exequatur_federation::region::{RegionId, RegionNumber};
+use exequatur_federation::revocation::ListId;
 use exequatur_federation::time::UnixTime;
 use exequatur_node::admin::{AdminEndpoint, AdminListener, AdminParts, AdminService};
 use exequatur_node::audit::{CountedRefusals, open_log};
@@ -213,6 +217,10 @@ impl Cluster for MemoryCluster {
     fn snapshot(&self) -> Acting<'_, ()> {
         self.note("snapshot".to_owned(), ())
     }
+
+    fn entry(&self, index: Option<u64>) -> Acting<'_, LogEntry> {
+        self.note(format!("entry {index:?}"), revocation(index.unwrap_or(118)))
+    }
 }
 
 pub(crate) fn node(bits: u64) -> NodeId {
@@ -316,4 +324,17 @@ fn certificates(region: &Region) {
         region.file(&format!("{name}.pem"), &leaf.signed_by(&key, &issuer).unwrap().pem());
         region.file(&format!("{name}.key"), &key.serialize_pem());
     }
+}
+
+/// An entry with the revocation of one token.
+fn revocation(index: u64) -> LogEntry {
+    let region = RegionNumber::new(2).unwrap();
+    let node = NodeId::new(2).unwrap();
+    let proposed_at = UnixTime::from_seconds(1_700_000_000);
+    let header = Header { region, node, serial: 9, level: 1, proposed_at };
+    let target = Target::Status(StatusTarget { list: ListId::new(0xab), index: 7 });
+    let revoke = Revoke { owner: region, target, mode: Mode::Cutoff, expires_at: proposed_at };
+    let proposal = Proposal::unsigned(header, Command::Revoke(revoke)).unwrap();
+    let payload = EntryPayload::Batch(Batch::of(&proposal).unwrap());
+    LogEntry { id: LogId { term: 7, leader: node, index }, payload }
 }
