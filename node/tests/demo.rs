@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// What the story begins each of its parts with.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     "1  A person's global token",
     "2  What the rules of region.toml do to it",
     "3  Exchanged for a regional token in",
@@ -27,6 +27,8 @@ const PARTS: [&str; 7] = [
     "5  Introspected, revoked, introspected again",
     "6  Refused: the token of a person at home in us-east",
     "7  On record: what was saved before the regional token was signed",
+    "8  What the other regions hold: an entry of the log",
+    "9  The leader is killed: ",
 ];
 /// The last line before the demo waits for Ctrl-C.
 const UP: &str = "Everything runs until Ctrl-C.";
@@ -63,8 +65,10 @@ fn with_softhsm_the_journey_is_the_same_and_no_key_is_in_a_file() {
     let directory = outer.path().join("demo");
     let report = report(&directory, &["--hsm"]);
     require_the_journey(&report, report["regions"][0]["issuer"].as_str().unwrap());
-    assert!(!directory.join("keys.sealed").exists());
-    assert!(directory.join("softhsm2-tokens").is_dir());
+    for region in ["eu-central", "us-east", "ap-southeast"] {
+        assert!(!directory.join(region).join("keys.sealed").exists());
+        assert!(directory.join(region).join("softhsm2-tokens").is_dir());
+    }
 }
 
 #[test]
@@ -211,6 +215,24 @@ fn require_the_journey(report: &Value, issuer: &str) {
     // At least: the node's start, the token, its revocation, the refusal.
     assert!(report["audit"]["records"].as_u64().unwrap() >= 4, "{}", report["audit"]);
     assert!(!report["audit"]["root"].as_str().unwrap().is_empty());
+    require_the_federation(report);
+}
+
+/// Three regions agree, and go on when the leader is killed.
+fn require_the_federation(report: &Value) {
+    let names: Vec<&str> =
+        report["regions"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["eu-central", "us-east", "ap-southeast"]);
+    let federation = &report["federation"];
+    let leader = federation["leader"].as_str().unwrap();
+    assert!(names.contains(&leader), "{federation}");
+    assert_eq!(federation["voters"], 3);
+    assert!(federation["applied_index"].as_u64().unwrap() > 0, "{federation}");
+    let failover = &report["failover"];
+    assert_eq!(failover["killed"], leader);
+    let next = failover["new_leader"].as_str().unwrap();
+    assert!(names.contains(&next) && next != leader, "{failover}");
+    assert!(failover["milliseconds"].as_f64().unwrap() > 0.0);
 }
 
 fn require_the_rules(exchange: &Value) {

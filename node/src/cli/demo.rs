@@ -1,4 +1,4 @@
-//! `exequatur demo`: a global issuer and a region on loopback, and the story of one token.
+//! `exequatur demo`: a global issuer and three regions on loopback, and the story of one token.
 
 use std::{
     io::{IsTerminal as _, stderr, stdout},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::demo::{DemoOptions, Streams, run};
 
-/// Start a global issuer and a region on loopback and tell what they do.
+/// Start a global issuer and three regions on loopback and tell what they do.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --dir the files go when the demo ends, except with --output json, which names one of them.
@@ -21,15 +21,15 @@ Without --dir the files go when the demo ends, except with --output json, which 
 Examples:
   exequatur demo
   exequatur demo --once --output json | jq .exchange.rules
-  exequatur demo --dir eu                   (then read eu/region.toml)")]
+  exequatur demo --dir eu                   (then read eu/eu-central/region.toml)")]
 pub(super) struct Demo {
     /// End after the story instead of staying up until Ctrl-C.
     #[arg(long)]
     once: bool,
-    /// Keep the region's keys in SoftHSM2 instead of a file.
+    /// Keep the regions' keys in SoftHSM2 instead of a file.
     #[arg(long)]
     hsm: bool,
-    /// Serve the region without TLS.
+    /// Serve the regions without TLS.
     #[arg(long)]
     plain_http: bool,
     /// Write the files to this directory, which must be new or empty, and leave them there.

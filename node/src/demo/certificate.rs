@@ -1,13 +1,13 @@
-//! The demo's certificate authority and its one server certificate, made anew at every start.
+//! The demo's certificate authorities and what they certify, made anew at every start.
 //!
-//! The authority's key is dropped as soon as it has signed: whoever trusts its certificate trusts
-//! this one server and nothing that comes later.
+//! An authority's key is dropped as soon as it has signed: whoever trusts its certificate trusts
+//! what was made for this run and nothing that comes later.
 
 use exequatur_federation::time::UnixTime;
 use jiff::{Timestamp, tz::TimeZone};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 use zeroize::Zeroizing;
 
@@ -18,38 +18,64 @@ const VALID_SECONDS: i64 = 30 * 86_400;
 /// A clock that is a little slow elsewhere must not make a new certificate invalid.
 const EARLIER_SECONDS: i64 = 86_400;
 
-/// What the files hold, as PEM.
-pub(crate) struct Certificates {
-    /// The authority's certificate.
-    pub(crate) authority: String,
-    /// The server's certificate.
-    pub(crate) server: String,
-    /// The server's private key.
-    pub(crate) server_key: Zeroizing<String>,
+/// An authority: one for what clients connect to, and one a region for its nodes.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its certificate, as PEM.
+    pub(crate) pem: String,
 }
 
-/// Makes an authority and a certificate for loopback.
-///
-/// # Errors
-/// The library failed.
-pub(crate) fn make(now: UnixTime) -> Result<Certificates, rcgen::Error> {
-    let authority_key = KeyPair::generate()?;
-    let mut authority = parameters(&[], "Exequatur demo authority", now)?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_pem = authority.self_signed(&authority_key)?.pem();
+/// A certificate with its private key, as PEM.
+pub(crate) struct Certified {
+    /// The certificate.
+    pub(crate) certificate: String,
+    /// The private key.
+    pub(crate) key: Zeroizing<String>,
+}
 
-    let server_key = KeyPair::generate()?;
-    let mut server = parameters(&HOSTS, "Exequatur demo region", now)?;
-    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    server.use_authority_key_identifier_extension = true;
-    let signed = server.signed_by(&server_key, &Issuer::new(authority, authority_key))?;
-    Ok(Certificates {
-        authority: authority_pem,
-        server: signed.pem(),
-        server_key: Zeroizing::new(server_key.serialize_pem()),
-    })
+impl Authority {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The library failed.
+    pub(crate) fn new(name: &str, now: UnixTime) -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut parameters = parameters(&[], name, now)?;
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = parameters.self_signed(&key)?.pem();
+        Ok(Self { issuer: Issuer::new(parameters, key), pem })
+    }
+
+    /// A server's certificate for loopback.
+    ///
+    /// # Errors
+    /// The library failed.
+    pub(crate) fn server(&self, now: UnixTime) -> Result<Certified, rcgen::Error> {
+        let mut server = parameters(&HOSTS, "Exequatur demo region", now)?;
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(server)
+    }
+
+    /// The certificate by which other nodes know this one: its SAN is the node's URI.
+    ///
+    /// # Errors
+    /// The URI is none, or the library failed.
+    pub(crate) fn node(&self, uri: &str, now: UnixTime) -> Result<Certified, rcgen::Error> {
+        let mut node = parameters(&[], "Exequatur demo node", now)?;
+        node.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+        node.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(node)
+    }
+
+    fn sign(&self, mut parameters: CertificateParams) -> Result<Certified, rcgen::Error> {
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = parameters.signed_by(&key, &self.issuer)?.pem();
+        Ok(Certified { certificate, key: Zeroizing::new(key.serialize_pem()) })
+    }
 }
 
 fn parameters(
@@ -88,9 +114,10 @@ mod tests {
     #[test]
     fn the_server_is_loopback_for_a_month_and_signed_by_the_authority() {
         let now = UnixTime::from_seconds(1_780_000_000);
-        let made = make(now).unwrap();
+        let authority = Authority::new("Exequatur demo authority", now).unwrap();
         let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-        let (authority, server) = (der(&made.authority), der(&made.server));
+        let server = der(&authority.server(now).unwrap().certificate);
+        let authority = der(&authority.pem);
         let (_, authority) = parse_x509_certificate(&authority).unwrap();
         let (_, server) = parse_x509_certificate(&server).unwrap();
 

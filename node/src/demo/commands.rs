@@ -6,8 +6,8 @@ use std::{fmt::Write as _, path::Path};
 use exequatur_federation::oauth::{GRANT_TOKEN_EXCHANGE, TokenType};
 
 use super::{
-    configuration::{API, GATEWAY, OTHER_REGION, RESOURCE, SCOPE},
-    files::Layout,
+    configuration::{API, GATEWAY, OTHER_REGION, REGION, RESOURCE, SCOPE},
+    files::{FEDERATION_FILE, Layout},
     journey::Endpoints,
 };
 
@@ -59,8 +59,10 @@ REGIONAL=$({curl} -K $D/{GATEWAY}.curl {token} \
         let executable = self.executable.display();
         format!(
             "E={executable}\n\
-             $E audit show --config $D/region.toml\n\
-             $E audit verify --config $D/region.toml\n\
+             $E audit show --config $D/{REGION}/region.toml --federation $D/{FEDERATION_FILE}\n\
+             $E audit verify --config $D/{REGION}/region.toml --federation $D/{FEDERATION_FILE}\n\
+             $E cluster status --config $D/{REGION}/region.toml --federation $D/{FEDERATION_FILE}\n\
+             $E cluster entry --config $D/{REGION}/region.toml --federation $D/{FEDERATION_FILE}\n\
              $E explain {}",
             self.error_id
         )

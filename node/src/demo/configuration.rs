@@ -9,12 +9,18 @@ use std::{
 
 use super::{files::Wish, issuer};
 
-/// The region's name.
-pub(crate) const REGION: &str = "eu-central";
-/// A region of the federation that the demo does not start: home of the person who is refused.
-pub(crate) const OTHER_REGION: &str = "us-east";
-/// That region's issuer. Nothing is ever asked of it.
-const OTHER_ISSUER: &str = "https://us-east.id.example";
+/// The region that the story is told in: its people's home.
+pub(crate) const REGION: &str = HOME.name;
+/// Home of the person whom [`REGION`] refuses.
+pub(crate) const OTHER_REGION: &str = US_EAST.name;
+const HOME: Site = Site { number: 1, name: "eu-central", jurisdiction: "EU" };
+const US_EAST: Site = Site { number: 2, name: "us-east", jurisdiction: "US" };
+const AP_SOUTHEAST: Site = Site { number: 3, name: "ap-southeast", jurisdiction: "SG" };
+/// All regions of the demo, the story's first.
+pub(crate) const SITES: [Site; 3] = [HOME, US_EAST, AP_SOUTHEAST];
+/// Longest round trip between regions on one machine: elections follow it.
+const MAX_RTT_MS: u32 = 20;
+
 /// The service that the regional token is for.
 pub(crate) const RESOURCE: &str = "https://orders.eu.example";
 /// The scope that is asked for.
@@ -23,6 +29,9 @@ pub(crate) const SCOPE: &str = "orders:read";
 pub(crate) const GATEWAY: &str = "orders-gateway";
 /// The client that introspects.
 pub(crate) const API: &str = "orders-api";
+
+/// The federation's name.
+pub(crate) const FEDERATION: &str = "demo";
 
 /// Where comments at the end of a line begin.
 const COMMENT_COLUMN: usize = 52;
@@ -36,48 +45,116 @@ pub(crate) struct SecretHashes<'a> {
     pub(crate) api: &'a str,
 }
 
-/// What the region's file is made of.
+/// A region as both files name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// Its number in the federation.
+    pub(crate) number: u16,
+    /// Its name, and that of its directory.
+    pub(crate) name: &'static str,
+    /// Under whose law it is.
+    pub(crate) jurisdiction: &'static str,
+}
+
+/// What a region's file is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Region<'a> {
+    pub(crate) site: Site,
     pub(crate) directory: &'a Path,
     pub(crate) issuer: &'a str,
     pub(crate) public: SocketAddr,
     pub(crate) operations: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: Option<&'a super::softhsm::Slot>,
     pub(crate) wish: &'a Wish<'a>,
 }
 
+/// What `federation.toml` says of a region.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) site: Site,
+    pub(crate) issuer: String,
+    pub(crate) peer: SocketAddr,
+    /// What `exequatur init` made; `None` before it has run.
+    pub(crate) node: Option<NodeMade>,
+}
+
+/// What `exequatur init` says of the node that it made.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeMade {
+    /// Its id.
+    pub(crate) id: String,
+    /// The public half of its region's identity key.
+    pub(crate) identity: String,
+}
+
 /// `federation.toml`: what all regions share.
-pub(crate) fn federation(issuer: &str) -> String {
+pub(crate) fn federation(members: &[Member]) -> String {
+    let mut toml = format!(
+        r#"# What all regions of one federation share: every region holds the same file. Made by the demo.
+
+[federation]
+name       = "{FEDERATION}"
+max_rtt_ms = {MAX_RTT_MS}
+"#
+    );
+    for member in members {
+        toml.push_str(&member.to_toml());
+    }
     let audience_line = commented(
         &format!(r#"audience    = ["{}"]"#, issuer::AUDIENCE),
         "one of these must be in `aud` of its tokens",
     );
-    format!(
-        r#"# What all regions of one federation share: every region holds the same file. Made by the demo.
-
-[federation]
-name = "demo"
-
-[[region]]
-name         = "{REGION}"
-jurisdiction = "EU"
-issuer       = "{issuer}"
-
-[[region]]                                          # the demo does not start this one
-name         = "{OTHER_REGION}"
-jurisdiction = "US"
-issuer       = "{OTHER_ISSUER}"
-
+    let homes = SITES.map(|site| format!("{0} = \"{0}\"", site.name)).join(", ");
+    // Writing to a string cannot fail.
+    let _written = write!(
+        toml,
+        r#"
 [[upstream]]                                        # the global identity provider
 name        = "global"
 {audience_line}
 
 [upstream.home_region]                              # only the home region unpacks a token
 from     = "/region"
-map      = {{ {REGION} = "{REGION}", {OTHER_REGION} = "{OTHER_REGION}" }}
+map      = {{ {homes} }}
 services = "here"
 "#
-    )
+    );
+    toml
+}
+
+impl Member {
+    fn to_toml(&self) -> String {
+        let Site { number, name, jurisdiction } = self.site;
+        let mut toml = format!(
+            r#"
+[[region]]
+number       = {number}
+name         = "{name}"
+jurisdiction = "{jurisdiction}"
+issuer       = "{}"
+"#,
+            self.issuer
+        );
+        if let Some(NodeMade { id, identity }) = &self.node {
+            let certified = commented(
+                &format!(r#"ca           = "tls/{name}-ca.pem""#),
+                "certifies the region's nodes",
+            );
+            // Writing to a string cannot fail.
+            let _written = write!(
+                toml,
+                r#"identity     = "{identity}"
+{certified}
+[[region.node]]
+id      = "{id}"
+address = "{}"
+"#,
+                self.peer
+            );
+        }
+        toml
+    }
 }
 
 impl Region<'_> {
@@ -91,12 +168,17 @@ impl Region<'_> {
     }
 
     fn node(self) -> String {
-        let Self { issuer, public, operations, .. } = self;
+        let Self { site, issuer, public, operations, peer, .. } = self;
+        let Site { name, jurisdiction, .. } = site;
         let issuer_line =
             commented(&format!(r#"issuer       = "{issuer}""#), "`iss` of every token issued here");
         let public_line = commented(&format!(r#"public     = "{public}""#), "the OAuth endpoints");
         let operations_line =
             commented(&format!(r#"operations = "{operations}""#), "/livez, /readyz, /metrics");
+        let peer_line = commented(&format!(r#"peer       = "{peer}""#), "the other regions' nodes");
+        let admin = self.directory.join("admin.sock");
+        let admin = admin.display();
+        let cluster = self.cluster();
         let tls = self.tls();
         let keys = self.keys();
         let store = self.directory.join("region.db");
@@ -106,14 +188,17 @@ impl Region<'_> {
 # key means, `exequatur config check` finds every mistake at once.
 
 [region]
-name         = "{REGION}"
-jurisdiction = "EU"
+name         = "{name}"
+jurisdiction = "{jurisdiction}"
 {issuer_line}
 
 [listen]
 {public_line}
 {operations_line}
+{peer_line}
+admin      = "unix:{admin}"
 {tls}
+{cluster}
 [keys]
 {keys}access_token = {{ algorithm = "ES256" }}
 
@@ -143,11 +228,32 @@ algorithms = ["ES256"]
         )
     }
 
+    fn cluster(self) -> String {
+        let file = |name| self.directory.join(name).display().to_string();
+        let anchor = commented(
+            &format!(r#"anchor    = "{}""#, file("anchor/node")),
+            "on another disk, outside of a demo",
+        );
+        format!(
+            r#"[cluster]                                           # this node's part in the federation
+directory = "{}"
+{anchor}
+
+[cluster.tls]
+certificate = "{}"
+private_key = "{}"
+"#,
+            file("cluster"),
+            file("peer.pem"),
+            file("peer.key"),
+        )
+    }
+
     fn keys(self) -> String {
         let file = |name| -> PathBuf { self.directory.join(name) };
         let mut keys = String::new();
         // Writing to a string cannot fail.
-        let _written = match self.wish.hsm {
+        let _written = match self.slot {
             Some(slot) => write!(
                 keys,
                 r#"provider     = "pkcs11"
@@ -243,8 +349,11 @@ mod tests {
 
     fn region(plain_http: bool, hsm: Option<&super::super::softhsm::Slot>) -> String {
         let secret_hashes = SecretHashes { gateway: "salt.gateway", api: "salt.api" };
-        let wish = Wish { upstream: UPSTREAM, plain_http, hsm, secret_hashes };
+        let wish = Wish { upstream: UPSTREAM, plain_http, secret_hashes };
         Region {
+            site: HOME,
+            slot: hsm,
+            peer: "127.0.0.1:10".parse().unwrap(),
             directory: Path::new("/d"),
             issuer: "https://localhost:8/eu-central",
             public: "127.0.0.1:8".parse().unwrap(),
@@ -267,6 +376,9 @@ mod tests {
             r#"issuer = "https://localhost:8/eu-central""#,
             r#"public = "127.0.0.1:8""#,
             r#"operations = "127.0.0.1:9""#,
+            r#"peer = "127.0.0.1:10""#,
+            r#"admin = "unix:/d/admin.sock""#,
+            r#"anchor = "/d/anchor/node""#,
             r#"certificate = "/d/tls.pem""#,
             r#"software = { file = "/d/keys.sealed", passphrase_file = "/d/passphrase" }"#,
             r#"url = "sqlite:/d/region.db""#,
@@ -303,7 +415,16 @@ mod tests {
 
     #[test]
     fn both_files_are_toml_and_no_line_is_too_long_to_read() {
-        for toml in [region(false, None), federation("https://localhost:8/eu-central")] {
+        let member = |site: Site| Member {
+            site,
+            issuer: format!("https://localhost:8/{}", site.name),
+            peer: "127.0.0.1:10".parse().unwrap(),
+            node: Some(NodeMade {
+                id: "0123456789abcdef".to_owned(),
+                identity: format!("p256:{}", "A".repeat(44)),
+            }),
+        };
+        for toml in [region(false, None), federation(&SITES.map(member))] {
             assert!(toml.parse::<toml::Table>().is_ok(), "{toml}");
             assert!(toml.lines().all(|line| line.len() <= 100), "{toml}");
         }

@@ -101,6 +101,16 @@ impl Directory {
         !self.temporary
     }
 
+    /// A new directory in it, with the same permissions, that stays and goes with it.
+    ///
+    /// # Errors
+    /// [`FilesError::Io`].
+    pub(crate) fn below(&self, name: &str) -> Result<Self, FilesError> {
+        let path = self.path.join(name);
+        make(&path)?;
+        Ok(Self { path, temporary: false })
+    }
+
     /// A file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -111,14 +121,26 @@ impl Directory {
     /// # Errors
     /// [`FilesError::Io`].
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<PathBuf, FilesError> {
+        self.put(name, content, OpenOptions::new().write(true).create_new(true))
+    }
+
+    /// Writes a file that is there in another way.
+    ///
+    /// # Errors
+    /// [`FilesError::Io`].
+    pub(crate) fn rewrite(&self, name: &str, content: &str) -> Result<PathBuf, FilesError> {
+        self.put(name, content, OpenOptions::new().write(true).truncate(true))
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        content: &str,
+        options: &mut OpenOptions,
+    ) -> Result<PathBuf, FilesError> {
         let path = self.file(name);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()));
-        match written {
+        let opened = options.mode(FILE_MODE).open(&path);
+        match opened.and_then(|mut file| file.write_all(content.as_bytes())) {
             Ok(()) => Ok(path),
             Err(source) => Err(FilesError::Io { path, verb: "written", source }),
         }

@@ -1,5 +1,6 @@
-//! The files of the demo's region, in one directory that only its owner can enter: configuration,
-//! certificate, passphrase, and the credentials of two clients for `curl`.
+//! The files of the demo's regions, each in a directory that only its owner can enter:
+//! configuration, certificate, passphrase; above them what they share, and the credentials of two
+//! clients for `curl`.
 //!
 //! It writes what an operator would write by hand; it starts nothing and reads nothing back.
 
@@ -11,20 +12,31 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    certificate, configuration,
+    certificate::{Authority, Certified},
+    configuration::{self, Site},
     directory::{Directory, FilesError, hex},
     http::Credentials,
+    softhsm::Slot,
 };
 use crate::{entropy::draw, node::Seams};
 
-/// Where everything is.
+/// The file that all regions share.
+pub(crate) const FEDERATION_FILE: &str = "federation.toml";
+/// The certificate of the authority for all regions' endpoints.
+pub(crate) const AUTHORITY_FILE: &str = "ca.pem";
+
+/// Where everything of one region is.
 #[derive(Debug)]
 pub(crate) struct Layout {
+    /// Which region.
+    pub(crate) site: Site,
+    /// The region's directory.
+    pub(crate) directory: PathBuf,
     /// The region's file.
     pub(crate) config: PathBuf,
     /// The federation's file.
     pub(crate) federation: PathBuf,
-    /// The demo authority's certificate; `None` over plain HTTP.
+    /// The certificate of the authority for all regions' endpoints; `None` over plain HTTP.
     pub(crate) authority: Option<PathBuf>,
     /// What the region writes to standard error.
     pub(crate) log: PathBuf,
@@ -32,61 +44,77 @@ pub(crate) struct Layout {
     pub(crate) issuer: String,
     /// The region's operations listener.
     pub(crate) operations: SocketAddr,
+    /// The region's listener for other nodes.
+    pub(crate) peer: SocketAddr,
 }
 
-/// What the region's files say beside what is fixed.
+/// What the files say beside what is fixed.
 #[derive(Debug)]
 pub(crate) struct Wish<'a> {
     /// `iss` of the global issuer.
     pub(crate) upstream: &'a str,
-    /// Whether the region's endpoints are served without TLS.
+    /// Whether the regions' endpoints are served without TLS.
     pub(crate) plain_http: bool,
-    /// Keys in SoftHSM; `None` for the software key store.
-    pub(crate) hsm: Option<&'a super::softhsm::Slot>,
     /// Line of each client's hash, as `exequatur client secret` printed it.
     pub(crate) secret_hashes: configuration::SecretHashes<'a>,
 }
 
-/// Writes every file that the region needs before `exequatur init`.
+/// A region's directory, and its slot if its keys are in SoftHSM.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) site: Site,
+    pub(crate) directory: Directory,
+    pub(crate) slot: Option<Slot>,
+}
+
+/// Writes every file that a region needs before `exequatur init`: `authority` certifies its server,
+/// `None` over plain HTTP. `above` is where the regions' directories and what they share are.
 ///
 /// # Errors
 /// See [`FilesError`].
 pub(crate) fn write(
-    directory: &Directory,
+    (above, place): (&Directory, &Place),
     wish: &Wish<'_>,
+    authority: Option<&Authority>,
     seams: &Seams,
 ) -> Result<Layout, FilesError> {
-    let (public, operations) = (free_port()?, free_port()?);
-    let authority = if wish.plain_http {
-        None
-    } else {
-        let made = certificate::make(seams.clock.now())?;
-        directory.write("tls.pem", &made.server)?;
-        directory.write("tls.key", &made.server_key)?;
-        Some(directory.write("ca.pem", &made.authority)?)
-    };
-    if wish.hsm.is_none() {
+    let Place { site, directory, slot } = place;
+    let [public, operations, peer] = [free_port()?, free_port()?, free_port()?];
+    if let Some(authority) = authority {
+        let Certified { certificate, key } = authority.server(seams.clock.now())?;
+        directory.write("tls.pem", &certificate)?;
+        directory.write("tls.key", &key)?;
+    }
+    if slot.is_none() {
         let passphrase = Zeroizing::new(hex(&draw::<32>(seams.entropy.as_ref())?));
         directory.write("passphrase", &passphrase)?;
     }
+    directory.below("anchor")?;
+    let name = site.name;
     let issuer = match wish.plain_http {
-        true => format!("http://{public}/eu-central"),
-        false => format!("https://localhost:{}/eu-central", public.port()),
+        true => format!("http://{public}/{name}"),
+        false => format!("https://localhost:{}/{name}", public.port()),
     };
     let region = configuration::Region {
+        site: *site,
         directory: directory.path(),
         issuer: &issuer,
         public,
         operations,
+        peer,
+        slot: slot.as_ref(),
         wish,
     };
     Ok(Layout {
+        site: *site,
+        directory: directory.path().to_owned(),
         config: directory.write("region.toml", &region.to_toml())?,
-        federation: directory.write("federation.toml", &configuration::federation(&issuer))?,
-        authority,
+        federation: above.file(FEDERATION_FILE),
+        authority: authority.map(|_| above.file(AUTHORITY_FILE)),
         log: directory.file("region.log"),
         issuer,
         operations,
+        peer,
     })
 }
 
@@ -116,34 +144,27 @@ mod tests {
     use super::*;
     use crate::{demo::testing, entropy::SystemEntropy};
 
-    const UPSTREAM: &str = "http://127.0.0.1:1/realms/global";
-
     fn written(plain_http: bool) -> (tempfile::TempDir, Layout) {
         let outer = tempfile::tempdir().unwrap();
-        let entropy = SystemEntropy::default();
-        let directory = Directory::prepare(Some(&outer.path().join("new")), &entropy).unwrap();
-        let secret_hashes = configuration::SecretHashes { gateway: "one", api: "two" };
-        let wish = Wish { upstream: UPSTREAM, plain_http, hsm: None, secret_hashes };
-        let layout = write(&directory, &wish, &testing::seams()).unwrap();
-        (outer, layout)
+        let layouts = testing::written(&outer.path().join("new"), plain_http);
+        (outer, layouts.into_iter().next().unwrap())
     }
 
     #[test]
     fn every_file_is_its_owners_alone() {
         let (outer, layout) = written(false);
-        let directory = outer.path().join("new");
+        let directory = outer.path().join("new/eu-central");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&directory), 0o700);
         let mut names = Vec::new();
         for entry in fs::read_dir(&directory).unwrap() {
             let entry = entry.unwrap();
-            assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.file_name());
+            let expected = if entry.file_type().unwrap().is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&entry.path()), expected, "{:?}", entry.file_name());
             names.push(entry.file_name().into_string().unwrap());
         }
         names.sort();
-        let expected =
-            ["ca.pem", "federation.toml", "passphrase", "region.toml", "tls.key", "tls.pem"];
-        assert_eq!(names, expected);
+        assert_eq!(names, ["anchor", "passphrase", "region.toml", "tls.key", "tls.pem"]);
         assert!(layout.issuer.starts_with("https://localhost:"));
     }
 
@@ -152,7 +173,7 @@ mod tests {
         let (outer, layout) = written(true);
         assert_eq!(layout.authority, None);
         assert!(layout.issuer.starts_with("http://127.0.0.1:"), "{}", layout.issuer);
-        assert!(!outer.path().join("new/tls.key").exists());
+        assert!(!outer.path().join("new/eu-central/tls.key").exists());
     }
 
     #[test]

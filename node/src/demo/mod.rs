@@ -1,14 +1,16 @@
-//! `exequatur demo`: a small global issuer and a region on loopback that tell the story of one
-//! token.
+//! `exequatur demo`: a small global issuer and three regions on loopback that tell the story of one
+//! token, and of the federation that keeps it revoked.
 //!
-//! The region is this very program, run as a child with files that the demo writes, and everything
-//! that is told is read from its answers. The demo holds no rule of its own and imitates nothing.
+//! Each region is this very program, run as a child with files that the demo writes, and everything
+//! that is told is read from their answers. The demo holds no rule of its own and imitates nothing.
 
 mod certificate;
 mod commands;
 mod configuration;
 mod directory;
+mod federation;
 mod files;
+mod founding;
 mod http;
 mod issuer;
 mod journey;
@@ -31,8 +33,9 @@ use std::{
 };
 
 pub use self::{
-    directory::FilesError, http::HttpError, issuer::IssuerError, journey::JourneyError,
-    program::ProgramError, region::RegionError, rules::RulesError, softhsm::SoftHsmError,
+    directory::FilesError, federation::FederationError, founding::FoundingError, http::HttpError,
+    issuer::IssuerError, journey::JourneyError, program::ProgramError, region::RegionError,
+    rules::RulesError, softhsm::SoftHsmError,
 };
 use self::{issuer::GlobalIssuer, signals::Signals, stage::Stage};
 use crate::node::Seams;
@@ -44,9 +47,9 @@ pub struct DemoOptions {
     pub once: bool,
     /// Write one JSON object instead of the story.
     pub output_json: bool,
-    /// Keep the region's keys in SoftHSM2.
+    /// Keep the regions' keys in SoftHSM2.
     pub hsm: bool,
-    /// Serve the region without TLS.
+    /// Serve the regions without TLS.
     pub plain_http: bool,
     /// Where the files go, and stay; `None` for a temporary directory.
     pub dir: Option<PathBuf>,
@@ -65,9 +68,15 @@ pub struct Streams<'o> {
 /// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
+    /// The regions together.
+    #[error(transparent)]
+    Federation(#[from] FederationError),
     /// Files.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The federation was not founded.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
     /// The client that asks the region.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -83,22 +92,22 @@ pub enum DemoError {
     /// The report could not be written as JSON.
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// There is no region to tell of.
+    #[error("the demo has no region")]
+    NoRegion,
     /// Standard output or error cannot be written, or signals cannot be received.
     #[error("the demo cannot write its output or receive signals")]
     Output(#[from] io::Error),
     /// A command of this program.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// The region's node.
-    #[error(transparent)]
-    Region(#[from] RegionError),
     /// SoftHSM2.
     #[error(transparent)]
     SoftHsm(#[from] SoftHsmError),
 }
 
 /// Runs the demo: to the end of the story with `once`, else until SIGINT, SIGTERM or SIGHUP. The
-/// region's process has ended, and a temporary directory is gone, when this returns; with JSON the
+/// regions' processes have ended, and a temporary directory is gone, when this returns; with JSON the
 /// directory stays, for the object names files in it.
 ///
 /// # Errors

@@ -84,11 +84,11 @@ impl<'o> Page<'o> {
         writeln!(self.out, "{}", line.trim_end())
     }
 
-    /// Words filled into lines that are no longer than the page is wide.
+    /// Words filled into lines that are no longer than the page is wide; a longer word is broken.
     pub(crate) fn paragraph(&mut self, words: &str, tone: Tone) -> io::Result<()> {
         let room = COLUMNS.saturating_sub(INDENT.len());
         let mut line = String::new();
-        for word in words.split(' ') {
+        for word in words.split(' ').flat_map(|word| pieces(word, room)) {
             if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
                 self.row(&[Cell::new(&line, tone, room)])?;
                 line.clear();
@@ -121,6 +121,22 @@ impl<'o> Page<'o> {
         };
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// A word in pieces of at most `room` characters.
+fn pieces(word: &str, room: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(word);
+    std::iter::from_fn(move || {
+        let word = rest?;
+        match word.char_indices().nth(room) {
+            Some((at, _)) => {
+                let (piece, more) = word.split_at(at);
+                rest = Some(more);
+                Some(piece)
+            }
+            None => rest.take(),
+        }
+    })
 }
 
 /// Text of at most `width` characters, without what a terminal would obey.
@@ -182,6 +198,14 @@ mod tests {
     #[test]
     fn nothing_that_a_terminal_would_obey_is_printed() {
         assert_eq!(cut("a\u{1b}[2Jb\nc", 20), "a[2Jbc");
+    }
+
+    #[test]
+    fn a_word_that_is_longer_than_a_line_is_broken_and_loses_no_letter() {
+        let word = "0123456789".repeat(20);
+        let text = printed(false, |page| page.paragraph(&format!("of {word} end"), Tone::Plain));
+        assert!(text.lines().all(|line| line.len() <= COLUMNS), "{text}");
+        assert_eq!(text.split_whitespace().collect::<String>(), format!("of{word}end"));
     }
 
     #[test]

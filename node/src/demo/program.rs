@@ -161,6 +161,16 @@ impl Report {
         self.members.get(name).and_then(Value::as_u64).ok_or_else(|| self.without(name))
     }
 
+    /// A member that is an object.
+    ///
+    /// # Errors
+    /// [`ProgramError::Output`].
+    pub(crate) fn object(&self, name: &'static str) -> Result<Self, ProgramError> {
+        let members = self.members.get(name).and_then(Value::as_object);
+        let members = members.cloned().ok_or_else(|| self.without(name))?;
+        Ok(Self { arguments: self.arguments.clone(), members })
+    }
+
     /// A member that is an array.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl Region {
     pub(crate) fn start(program: &Program, log: &Path) -> Result<Self, RegionError> {
         let unwritable = |source| RegionError::Log { path: log.to_owned(), source };
         let mut options = OpenOptions::new();
-        let output = options.write(true).create_new(true).mode(LOG_MODE).open(log);
+        let output = options.append(true).create(true).mode(LOG_MODE).open(log);
         let output = output.map_err(unwritable)?;
         let errors = output.try_clone().map_err(unwritable)?;
         let mut command = program.command(&["run"]);
@@ -122,6 +122,14 @@ impl Region {
             Ok(status) => RegionError::Ended { status, log: self.log_end() },
             Err(error) => error.into(),
         }
+    }
+
+    /// Kills the node as a power cut would: SIGKILL, no farewell. It is gone when this returns.
+    ///
+    /// # Errors
+    /// The process could not be waited for.
+    pub(crate) async fn kill(mut self) -> Result<(), RegionError> {
+        Ok(self.child.kill().await?)
     }
 
     /// Ends the node: SIGTERM, a while to drain, SIGKILL. It is gone when this returns.

@@ -1,24 +1,48 @@
 //! `demo --output json`: the journey as one JSON object. Its members are an interface.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{configuration::REGION, files::Layout, journey::Journey, rules::described};
+use super::{
+    federation::{Agreed, Failover},
+    files::Layout,
+    rules::described,
+    stage::Told,
+};
 
 /// The object.
 #[derive(Serialize)]
 pub(crate) struct Report<'j> {
-    regions: [Region<'j>; 1],
+    regions: Vec<Region<'j>>,
     exchange: Exchange<'j>,
     introspection: Introspection<'j>,
     audit: Audit<'j>,
+    federation: Federation<'j>,
+    failover: Lost<'j>,
+}
+
+#[derive(Serialize)]
+struct Federation<'j> {
+    /// Name of the leader's region.
+    leader: &'j str,
+    voters: u64,
+    applied_index: u64,
+}
+
+#[derive(Serialize)]
+struct Lost<'j> {
+    killed: &'j str,
+    new_leader: &'j str,
+    milliseconds: f64,
 }
 
 #[derive(Serialize)]
 struct Region<'j> {
     name: &'static str,
     issuer: &'j str,
-    token_endpoint: &'j str,
+    token_endpoint: String,
     /// `null` over plain HTTP.
     ca_file: Option<String>,
 }
@@ -57,22 +81,17 @@ struct Audit<'j> {
 }
 
 impl<'j> Report<'j> {
-    /// The report of a journey.
-    pub(crate) fn new(journey: &'j Journey, layout: &'j Layout) -> Self {
+    /// The report of what was told of these regions.
+    pub(crate) fn new(told: &'j Told, layouts: &[&'j Layout]) -> Self {
+        let Told { journey, agreed, failover, .. } = told;
         let exchange = &journey.exchange;
-        let microseconds = u32::try_from(exchange.took.as_micros()).unwrap_or(u32::MAX);
         let rules = journey.steps.iter().map(|step| Rule {
             claim: &step.claim,
             action: described(step),
             rule: step.line.map(|line| format!("region.toml:{line}")),
         });
         Self {
-            regions: [Region {
-                name: REGION,
-                issuer: &layout.issuer,
-                token_endpoint: &journey.endpoints.token,
-                ca_file: layout.authority.as_ref().map(|path| path.display().to_string()),
-            }],
+            regions: layouts.iter().map(|layout| region(layout)).collect(),
             exchange: Exchange {
                 global_claims: &journey.global_claims,
                 regional_claims: &journey.regional.claims,
@@ -81,15 +100,41 @@ impl<'j> Report<'j> {
                 issued_token_type: &exchange.issued_token_type,
                 token_type: &exchange.token_type,
                 expires_in: exchange.expires_in,
-                milliseconds: f64::from(microseconds) / 1000.0,
+                milliseconds: milliseconds(exchange.took),
             },
             introspection: Introspection {
                 before: &journey.before,
                 after_revocation: &journey.after,
             },
             audit: Audit { records: journey.audit.records, root: &journey.audit.root },
+            federation: federation(agreed),
+            failover: lost(failover),
         }
     }
+}
+
+fn region(layout: &Layout) -> Region<'_> {
+    Region {
+        name: layout.site.name,
+        issuer: &layout.issuer,
+        token_endpoint: format!("{}/token", layout.issuer),
+        ca_file: layout.authority.as_ref().map(|path| path.display().to_string()),
+    }
+}
+
+fn federation(agreed: &Agreed) -> Federation<'_> {
+    let Agreed { leader, voters, applied_index, .. } = agreed;
+    Federation { leader, voters: *voters, applied_index: *applied_index }
+}
+
+fn lost(failover: &Failover) -> Lost<'_> {
+    let Failover { killed, new_leader, took } = failover;
+    Lost { killed, new_leader, milliseconds: milliseconds(*took) }
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    let microseconds = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    f64::from(microseconds) / 1_000.0
 }
 
 #[cfg(test)]
@@ -99,11 +144,14 @@ mod tests {
 
     #[test]
     fn the_object_has_the_members_that_programs_rely_on() {
-        let (journey, layout) = (testing::journey(), testing::layout());
-        let value = serde_json::to_value(Report::new(&journey, &layout)).unwrap();
+        let (told, layout) = (testing::told(), testing::layout());
+        let value = serde_json::to_value(Report::new(&told, &[&layout])).unwrap();
         let names =
             |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
-        assert_eq!(names(&value), ["audit", "exchange", "introspection", "regions"]);
+        assert_eq!(
+            names(&value),
+            ["audit", "exchange", "failover", "federation", "introspection", "regions"]
+        );
         assert_eq!(names(&value["regions"][0]), ["ca_file", "issuer", "name", "token_endpoint"]);
         assert_eq!(
             names(&value["exchange"]),
@@ -121,13 +169,15 @@ mod tests {
         assert_eq!(names(&value["exchange"]["rules"][0]), ["action", "claim", "rule"]);
         assert_eq!(names(&value["introspection"]), ["after_revocation", "before"]);
         assert_eq!(names(&value["audit"]), ["records", "root"]);
+        assert_eq!(names(&value["federation"]), ["applied_index", "leader", "voters"]);
+        assert_eq!(names(&value["failover"]), ["killed", "milliseconds", "new_leader"]);
         assert_eq!(value["exchange"]["milliseconds"], 2.417);
     }
 
     #[test]
     fn a_claim_that_no_rule_names_has_no_rule_and_says_that_it_was_dropped() {
-        let (journey, layout) = (testing::journey(), testing::layout());
-        let value = serde_json::to_value(Report::new(&journey, &layout)).unwrap();
+        let (told, layout) = (testing::told(), testing::layout());
+        let value = serde_json::to_value(Report::new(&told, &[&layout])).unwrap();
         let rules = value["exchange"]["rules"].as_array().unwrap();
         let of = |claim: &str| rules.iter().find(|r| r["claim"] == claim).unwrap();
         assert_eq!(of("/phone_number")["action"], "drop");

@@ -102,25 +102,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        demo::{
-            configuration::SecretHashes,
-            directory::Directory,
-            files::{Wish, write},
-            testing::seams,
-        },
-        entropy::SystemEntropy,
-    };
+    use crate::demo::testing::{seams, written};
 
     const ISSUER: &str = "http://127.0.0.1:1/realms/global";
-
-    fn written(outer: &Path, plain_http: bool) -> Layout {
-        let directory = Directory::prepare(Some(outer), &SystemEntropy::default()).unwrap();
-        let hash = format!("sha256:{}:{}", "A".repeat(22), "A".repeat(43));
-        let secret_hashes = SecretHashes { gateway: &hash, api: &hash };
-        let wish = Wish { upstream: ISSUER, plain_http, hsm: None, secret_hashes };
-        write(&directory, &wish, &seams()).unwrap()
-    }
 
     fn claims(issuer: &str) -> Map<String, Value> {
         let claims = json!({
@@ -135,19 +119,20 @@ mod tests {
     fn the_files_compile_with_tls_and_without_and_warn_of_nothing() {
         for plain_http in [false, true] {
             let outer = tempfile::tempdir().unwrap();
-            let layout = written(outer.path(), plain_http);
-            let compiled = compiled(&layout).unwrap();
-            assert_eq!(compiled.law.issuer, layout.issuer);
-            assert!(compiled.warnings.is_empty(), "{}", listed(&compiled.warnings));
+            for layout in written(outer.path(), plain_http) {
+                let compiled = compiled(&layout).unwrap();
+                assert_eq!(compiled.law.issuer, layout.issuer);
+                assert!(compiled.warnings.is_empty(), "{}", listed(&compiled.warnings));
+            }
         }
     }
 
     #[test]
     fn every_claim_is_explained_with_the_line_of_its_rule() {
         let outer = tempfile::tempdir().unwrap();
-        let layout = written(outer.path(), false);
+        let layout = &written(outer.path(), false)[0];
         let file = std::fs::read_to_string(&layout.config).unwrap();
-        let steps = steps(&layout, &claims(ISSUER), &seams()).unwrap();
+        let steps = steps(layout, &claims(ISSUER), &seams()).unwrap();
         let of = |claim: &str| steps.iter().find(|s| s.claim == claim).unwrap();
         for (claim, action) in [
             ("/email", "coarsen to email-domain"),
@@ -167,8 +152,8 @@ mod tests {
     #[test]
     fn a_token_of_another_issuer_is_not_explained() {
         let outer = tempfile::tempdir().unwrap();
-        let layout = written(outer.path(), false);
-        let error = steps(&layout, &claims("http://127.0.0.1:2"), &seams()).unwrap_err();
+        let layout = &written(outer.path(), false)[0];
+        let error = steps(layout, &claims("http://127.0.0.1:2"), &seams()).unwrap_err();
         assert!(matches!(error, RulesError::Upstream), "{error}");
     }
 }

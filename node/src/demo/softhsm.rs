@@ -16,8 +16,6 @@ use crate::entropy::{Entropy, EntropyError, draw};
 
 /// The variable by which SoftHSM finds its configuration.
 pub(crate) const ENVIRONMENT: &str = "SOFTHSM2_CONF";
-/// Label of the slot's token.
-const LABEL: &str = "eu-central";
 /// Where distributions install the module.
 const MODULES: [&str; 5] = [
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -76,11 +74,12 @@ pub enum SoftHsmError {
     },
 }
 
-/// Makes a slot in the demo's directory.
+/// Makes a slot in a region's directory; the region's name is the label of its token.
 ///
 /// # Errors
 /// See [`SoftHsmError`].
 pub(crate) async fn make_slot(
+    label: &'static str,
     directory: &Directory,
     entropy: &dyn Entropy,
 ) -> Result<Slot, SoftHsmError> {
@@ -91,8 +90,8 @@ pub(crate) async fn make_slot(
     let environment = directory.write("softhsm2.conf", &configuration(&store))?;
     let pin = new_pin(entropy)?;
     let pin_file = directory.write("pin", &pin)?;
-    init_token(&environment, &pin, &new_pin(entropy)?).await?;
-    Ok(Slot { module, label: LABEL, pin_file, environment })
+    init_token((&environment, label), &pin, &new_pin(entropy)?).await?;
+    Ok(Slot { module, label, pin_file, environment })
 }
 
 fn installed_module(places: &[&'static str]) -> Result<PathBuf, SoftHsmError> {
@@ -115,9 +114,13 @@ fn new_pin(entropy: &dyn Entropy) -> Result<Zeroizing<String>, EntropyError> {
 
 /// The utility takes PINs only as arguments or from a terminal; these two are worth nothing outside
 /// the demo's directory.
-async fn init_token(environment: &Path, pin: &str, so_pin: &str) -> Result<(), SoftHsmError> {
+async fn init_token(
+    (environment, label): (&Path, &str),
+    pin: &str,
+    so_pin: &str,
+) -> Result<(), SoftHsmError> {
     let output = Command::new(UTILITY)
-        .args(["--init-token", "--free", "--label", LABEL, "--pin", pin, "--so-pin", so_pin])
+        .args(["--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", so_pin])
         .env(ENVIRONMENT, AsRef::<OsStr>::as_ref(environment))
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -152,7 +155,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let entropy = SystemEntropy::default();
         let directory = Directory::prepare(Some(outer.path()), &entropy).unwrap();
-        let slot = make_slot(&directory, &entropy).await.unwrap();
+        let slot = make_slot("eu-central", &directory, &entropy).await.unwrap();
         assert!(slot.module.exists());
         assert_eq!(std::fs::read_to_string(&slot.pin_file).unwrap().len(), 16);
         let tokens = std::fs::read_dir(outer.path().join("softhsm2-tokens")).unwrap().count();

@@ -1,19 +1,21 @@
-//! One run of the demo: prepares the files, starts the region, has the story told, and ends
+//! One run of the demo: prepares the files, starts the regions, has the story told, and ends
 //! everything again in the right order. It decides nothing about what is told.
 
 use std::io::Write;
 
 use super::{
     DemoError, DemoOptions, Streams,
+    certificate::Authority,
     commands::Commands,
-    configuration::{API, GATEWAY, SecretHashes},
+    configuration::{API, GATEWAY, SITES, SecretHashes, Site},
     directory::{Directory, FilesError},
-    files::{self, Layout, Wish},
+    federation::{Agreed, Failover, LogEntry, Regions},
+    files::{self, Layout, Place, Wish},
+    founding::{self, Seat},
     http::{Credentials, HttpClient},
     journey::{Clients, Journey, Traveller},
     page::Page,
     program::{Program, ProgramError},
-    region::Region,
     report::Report,
     signals::Signals,
     softhsm, story,
@@ -28,12 +30,19 @@ pub(super) struct Stage<'a> {
     pub(super) mint_url: String,
 }
 
-/// Everything that the region needs to start, and its clients to ask it.
+/// Everything that the regions need to start, and the clients to ask them.
 struct Prepared {
-    layout: Layout,
-    program: Program,
+    seats: Vec<Seat>,
     clients: Clients,
     http: HttpClient,
+}
+
+/// What is told: one token's way, and what the regions did together.
+pub(super) struct Told {
+    pub(super) journey: Journey,
+    pub(super) agreed: Agreed,
+    pub(super) entry: LogEntry,
+    pub(super) failover: Failover,
 }
 
 impl Stage<'_> {
@@ -54,24 +63,24 @@ impl Stage<'_> {
             () = signals.any() => return Err(DemoError::Interrupted),
             prepared = Box::pin(self.prepare(&directory, &mut page)) => prepared?,
         };
-        let mut region = Region::start(&prepared.program, &prepared.layout.log)?;
+        let mut regions = Regions::start(&prepared.seats)?;
         let travelled = tokio::select! {
             () = signals.any() => Err(DemoError::Interrupted),
-            journey = Box::pin(self.travel(&prepared, &mut region, &mut page)) => journey,
+            told = Box::pin(self.travel(&prepared, &mut regions, &mut page)) => told,
         };
-        let told = travelled.and_then(|journey| match &mut report_on {
+        let told = travelled.and_then(|told| match &mut report_on {
             Some(out) => {
                 directory.keep();
-                report(&journey, &prepared.layout, *out)
+                report(&told, &prepared.seats, *out)
             }
-            None => self.story(&journey, (&prepared, &directory), &mut page),
+            None => self.story(&told, (&prepared, &directory), &mut page),
         });
         let result = match told {
-            Ok(()) if !self.options.once => stay_up(&mut region, signals).await,
+            Ok(()) if !self.options.once => stay_up(&mut regions, signals).await,
             ended => ended,
         };
-        // On every way out the region is ended and waited for; the first error is the cause.
-        let stopped = region.stop().await;
+        // On every way out the regions are ended and waited for; the first error is the cause.
+        let stopped = regions.stop().await;
         result.and(stopped.map_err(DemoError::from))?;
         if !self.options.once {
             // The terminal may be what went away.
@@ -80,87 +89,116 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Writes the files and makes the region's keys and database.
-    async fn prepare(
-        &self,
-        directory: &Directory,
-        page: &mut Page<'_>,
-    ) -> Result<Prepared, DemoError> {
+    /// Writes the files, makes the regions' keys and databases, and founds the federation.
+    async fn prepare(&self, above: &Directory, page: &mut Page<'_>) -> Result<Prepared, DemoError> {
         story::opening(page)?;
         story::up(page, "global issuer", &self.issuer, None)?;
-        let slot = match self.options.hsm {
-            true => Some(softhsm::make_slot(directory, self.seams.entropy.as_ref()).await?),
-            false => None,
-        };
+        let now = self.seams.clock.now();
         let program = Program::current()?;
         let (gateway, gateway_hash) = new_client(&program, GATEWAY).await?;
         let (api, api_hash) = new_client(&program, API).await?;
         let secret_hashes = SecretHashes { gateway: &gateway_hash, api: &api_hash };
-        let wish = Wish {
-            upstream: &self.issuer,
-            plain_http: self.options.plain_http,
-            hsm: slot.as_ref(),
-            secret_hashes,
+        let plain_http = self.options.plain_http;
+        let wish = Wish { upstream: &self.issuer, plain_http, secret_hashes };
+        let authority = match plain_http {
+            true => None,
+            false => {
+                let made = Authority::new("Exequatur demo authority", now);
+                Some(made.map_err(FilesError::from)?)
+            }
         };
-        let layout = files::write(directory, &wish, self.seams)?;
+        if let Some(authority) = &authority {
+            above.write(files::AUTHORITY_FILE, &authority.pem)?;
+        }
+        let mut seats = Vec::new();
+        for site in SITES {
+            let place = self.place(site, above).await?;
+            let layout = files::write((above, &place), &wish, authority.as_ref(), self.seams)?;
+            let program =
+                Program::current()?.with_files(layout.config.clone(), layout.federation.clone());
+            let program = match &place.slot {
+                Some(slot) => program.with_environment(softhsm::ENVIRONMENT, &slot.environment),
+                None => program,
+            };
+            seats.push(Seat { place, layout, program });
+        }
         for credentials in [&gateway, &api] {
-            files::write_credentials(directory, credentials)?;
+            files::write_credentials(above, credentials)?;
         }
-        story::up(page, "files", &directory.path().display().to_string(), None)?;
-        let mut program = program.with_files(layout.config.clone(), layout.federation.clone());
-        if let Some(slot) = &slot {
-            program = program.with_environment(softhsm::ENVIRONMENT, &slot.environment);
-        }
+        let layouts: Vec<&Layout> = seats.iter().map(|seat| &seat.layout).collect();
+        founding::draft(above, &layouts)?;
+        story::up(page, "files", &above.path().display().to_string(), None)?;
         let started = self.seams.clock.monotonic();
-        program.run(&["init"]).await?;
+        founding::found(above, &seats, now).await?;
         let took = self.seams.clock.monotonic().saturating_sub(started);
-        let said = if slot.is_some() {
-            "keys made in SoftHSM, database made"
-        } else {
-            "software keys and database made"
+        let said = match self.options.hsm {
+            true => "three regions' keys in SoftHSM, their databases, one genesis",
+            false => "three regions' keys in files, their databases, one genesis",
         };
-        story::up(page, "exequatur init", said, Some(took))?;
-        let http = HttpClient::new(read_authority(&layout)?.as_deref())?;
-        Ok(Prepared { layout, program, clients: Clients { gateway, api }, http })
+        story::up(page, "init, bootstrap, join", said, Some(took))?;
+        let http = HttpClient::new(authority.map(|authority| authority.pem).as_deref())?;
+        Ok(Prepared { seats, clients: Clients { gateway, api }, http })
+    }
+
+    /// A region's directory, and its slot if keys are to be in SoftHSM.
+    async fn place(&self, site: Site, above: &Directory) -> Result<Place, DemoError> {
+        let directory = above.below(site.name)?;
+        let slot = match self.options.hsm {
+            true => {
+                let entropy = self.seams.entropy.as_ref();
+                Some(softhsm::make_slot(site.name, &directory, entropy).await?)
+            }
+            false => None,
+        };
+        Ok(Place { site, directory, slot })
     }
 
     async fn travel(
         &self,
         prepared: &Prepared,
-        region: &mut Region,
+        regions: &mut Regions<'_>,
         page: &mut Page<'_>,
-    ) -> Result<Journey, DemoError> {
-        let Prepared { layout, program, clients, http } = prepared;
+    ) -> Result<Told, DemoError> {
+        let Prepared { seats, clients, http } = prepared;
         let started = self.seams.clock.monotonic();
-        region.wait_until_ready(http, layout.operations).await?;
+        let agreed = regions.wait_until_agreed(http, self.seams).await?;
         let took = self.seams.clock.monotonic().saturating_sub(started);
-        story::up(page, "exequatur run", &format!("ready at {}", layout.issuer), Some(took))?;
+        for Seat { layout, .. } in seats {
+            story::up(page, layout.site.name, &format!("ready at {}", layout.issuer), None)?;
+        }
+        let said = format!("{} leads, {} vote", agreed.leader, agreed.voters);
+        story::up(page, "leader", &said, Some(took))?;
+        let home = seats.first().ok_or(DemoError::NoRegion)?;
         let traveller = Traveller {
             http,
-            program,
-            layout,
+            program: &home.program,
+            layout: &home.layout,
             mint_url: &self.mint_url,
             clients,
             seams: self.seams,
         };
-        Ok(traveller.travel().await?)
+        let journey = traveller.travel().await?;
+        let entry = regions.last_entry().await?;
+        let failover = regions.lose_leader(&agreed.leader, http, self.seams).await?;
+        Ok(Told { journey, agreed, entry, failover })
     }
 
     fn story(
         &self,
-        journey: &Journey,
+        told: &Told,
         (prepared, directory): (&Prepared, &Directory),
         page: &mut Page<'_>,
     ) -> Result<(), DemoError> {
-        story::tell(page, journey, &self.mint_url)?;
-        if !self.options.once {
+        story::tell(page, &told.journey, &self.mint_url)?;
+        story::together(page, told)?;
+        if let (false, Some(home)) = (self.options.once, prepared.seats.first()) {
             let commands = Commands {
                 directory: directory.path(),
-                layout: &prepared.layout,
-                endpoints: &journey.endpoints,
+                layout: &home.layout,
+                endpoints: &told.journey.endpoints,
                 mint_url: &self.mint_url,
-                executable: prepared.program.executable(),
-                error_id: &journey.refused.error_id,
+                executable: home.program.executable(),
+                error_id: &told.journey.refused.error_id,
             };
             story::closing(page, commands)?;
         }
@@ -169,18 +207,19 @@ impl Stage<'_> {
     }
 }
 
-fn report(journey: &Journey, layout: &Layout, out: &mut dyn Write) -> Result<(), DemoError> {
-    serde_json::to_writer(&mut *out, &Report::new(journey, layout))?;
+fn report(told: &Told, seats: &[Seat], out: &mut dyn Write) -> Result<(), DemoError> {
+    let layouts: Vec<&Layout> = seats.iter().map(|seat| &seat.layout).collect();
+    serde_json::to_writer(&mut *out, &Report::new(told, &layouts))?;
     writeln!(out)?;
     out.flush()?;
     Ok(())
 }
 
-/// Waits for a signal, or for the region to fail.
-async fn stay_up(region: &mut Region, signals: &mut Signals) -> Result<(), DemoError> {
+/// Waits for a signal, or for a region to fail.
+async fn stay_up(regions: &mut Regions<'_>, signals: &mut Signals) -> Result<(), DemoError> {
     tokio::select! {
         () = signals.any() => Ok(()),
-        error = region.ended() => Err(error.into()),
+        error = regions.ended() => Err(error.into()),
     }
 }
 
@@ -192,12 +231,4 @@ async fn new_client(
     let report = program.report(&["client", "secret"]).await?;
     let secret = zeroize::Zeroizing::new(report.text("client_secret")?.to_owned());
     Ok((Credentials { id, secret }, report.text("secret_sha256")?.to_owned()))
-}
-
-fn read_authority(layout: &Layout) -> Result<Option<String>, FilesError> {
-    let Some(path) = &layout.authority else { return Ok(None) };
-    match std::fs::read_to_string(path) {
-        Ok(pem) => Ok(Some(pem)),
-        Err(source) => Err(FilesError::Io { path: path.clone(), verb: "read", source }),
-    }
 }

@@ -13,18 +13,23 @@ use super::{
     journey::Journey,
     page::{COLUMNS, Cell, Page, Tone, cut},
     rules::described,
+    stage::Told,
 };
 
 /// Width of the names of claims and facts: `signing_input_sha256` fits.
 const NAME: usize = 20;
 /// Width of what stands beside a name.
 const VALUE: usize = COLUMNS - 3 - NAME - 2;
+/// Hexadecimal digits in a line of an entry.
+const DUMP: usize = 80;
 /// Widths of the rules' table: line, claim, action, result.
 const RULES: [usize; 4] = [4, 19, 23, 35];
 
 /// What the demo is, before anything else.
 pub(crate) fn opening(page: &mut Page<'_>) -> io::Result<()> {
-    page.heading("exequatur demo: a global token goes in, a regional token comes out")?;
+    page.heading(
+        "exequatur demo: a global token goes in, a regional token comes out, three regions agree",
+    )?;
     page.gap()
 }
 
@@ -58,6 +63,34 @@ pub(crate) fn tell(page: &mut Page<'_>, journey: &Journey, mint_url: &str) -> io
     revocation(page, journey)?;
     refusal(page, journey)?;
     audit(page, journey)
+}
+
+/// What the regions do together.
+pub(crate) fn together(page: &mut Page<'_>, told: &Told) -> io::Result<()> {
+    let Told { agreed, entry, failover, .. } = told;
+    page.heading("8  What the other regions hold: an entry of the log")?;
+    page.note("exequatur cluster entry, asked of the last region")?;
+    page.gap()?;
+    fact(page, "entry", &entry.index.to_string(), Tone::Plain)?;
+    for command in &entry.commands {
+        page.paragraph(command, Tone::Plain)?;
+    }
+    let bytes = format!("{} bytes, no name, no claim:", entry.frame.len() / 2);
+    page.note(&bytes)?;
+    let mut rest = entry.frame.as_str();
+    while let Some((line, more)) = rest.split_at_checked(DUMP.min(rest.len())) {
+        if line.is_empty() {
+            break;
+        }
+        page.row(&[Cell::new(line, Tone::Dim, DUMP)])?;
+        rest = more;
+    }
+    page.heading(&format!("9  The leader is killed: {}", failover.killed))?;
+    page.note("kill -9; the other regions elect the next one, and the killed region comes back")?;
+    page.gap()?;
+    fact(page, "term", &agreed.term.to_string(), Tone::Dim)?;
+    let next = format!("{} after {} ms", failover.new_leader, failover.took.as_millis());
+    fact(page, "next leader", &next, Tone::Good)
 }
 
 /// The last line, after everything ended.

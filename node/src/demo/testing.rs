@@ -1,14 +1,20 @@
 //! A journey as tests of its telling need one. No process was asked for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use exequatur_federation::residency::{Cause, Outcome, Step};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
-    files::Layout,
+    certificate::Authority,
+    configuration::{SITES, SecretHashes},
+    directory::Directory,
+    federation::{Agreed, Failover, LogEntry},
+    files::{self, Layout, Place, Wish},
+    founding,
     journey::{Audit, Endpoints, Exchange, Journey, Refused, Regional},
+    stage::Told,
 };
 use crate::{clock::SystemClock, entropy::SystemEntropy, node::Seams};
 
@@ -16,12 +22,33 @@ pub(crate) fn seams() -> Seams {
     Seams { clock: Arc::new(SystemClock::start()), entropy: Arc::new(SystemEntropy::default()) }
 }
 
+/// The files of all regions, as they are before `exequatur init`; the story's region first.
+pub(crate) fn written(outer: &Path, plain_http: bool) -> Vec<Layout> {
+    let above = Directory::prepare(Some(outer), &SystemEntropy::default()).unwrap();
+    let hash = format!("sha256:{}:{}", "A".repeat(22), "A".repeat(43));
+    let secret_hashes = SecretHashes { gateway: &hash, api: &hash };
+    let upstream = "http://127.0.0.1:1/realms/global";
+    let wish = Wish { upstream, plain_http, secret_hashes };
+    let seams = seams();
+    let authority = Authority::new("an authority", seams.clock.now()).unwrap();
+    let authority = (!plain_http).then_some(&authority);
+    let layouts = SITES.map(|site| {
+        let place = Place { site, directory: above.below(site.name).unwrap(), slot: None };
+        files::write((&above, &place), &wish, authority, &seams).unwrap()
+    });
+    founding::draft(&above, &layouts.each_ref()).unwrap();
+    layouts.into()
+}
+
 pub(crate) fn layout() -> Layout {
     Layout {
-        config: "/tmp/exequatur-demo-0123456789abcdef/region.toml".into(),
+        site: SITES[0],
+        directory: "/tmp/exequatur-demo-0123456789abcdef/eu-central".into(),
+        peer: ([127, 0, 0, 1], 40003).into(),
+        config: "/tmp/exequatur-demo-0123456789abcdef/eu-central/region.toml".into(),
         federation: "/tmp/exequatur-demo-0123456789abcdef/federation.toml".into(),
         authority: Some("/tmp/exequatur-demo-0123456789abcdef/ca.pem".into()),
-        log: "/tmp/exequatur-demo-0123456789abcdef/region.log".into(),
+        log: "/tmp/exequatur-demo-0123456789abcdef/eu-central/region.log".into(),
         issuer: "https://localhost:40001/eu-central".to_owned(),
         operations: ([127, 0, 0, 1], 40002).into(),
     }
@@ -86,6 +113,23 @@ pub(crate) fn journey() -> Journey {
                 "event": "token_authorized",
                 "signing_input_sha256": "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
             })),
+        },
+    }
+}
+
+pub(crate) fn told() -> Told {
+    Told {
+        journey: journey(),
+        agreed: Agreed { leader: "eu-central".to_owned(), term: 1, voters: 3, applied_index: 5 },
+        entry: LogEntry {
+            index: 5,
+            commands: vec!["Revoke(Revoke { owner: 1 })".to_owned()],
+            frame: "01".repeat(90),
+        },
+        failover: Failover {
+            killed: "eu-central".to_owned(),
+            new_leader: "us-east".to_owned(),
+            took: Duration::from_millis(612),
         },
     }
 }
