@@ -10,6 +10,7 @@ mod ledger {
     mod admission;
     mod checkpoints;
     mod config;
+    mod duties;
     mod genesis;
     mod golden;
 

@@ -10,6 +10,7 @@ use exequatur_federation::{
     introspection::Introspection,
     jose::{Algorithm, JwkSet, KeyId, SignedToken, SigningInput},
     law::Law,
+    ledger::{KeyPurpose, OwnKey},
     oauth::TYP_INTROSPECTION,
     time::UnixTime,
 };
@@ -111,6 +112,22 @@ impl Issuer {
     #[must_use]
     pub const fn published(&self) -> &JwkSet {
         &self.published
+    }
+
+    /// The keys that this region signs with, as the ledger holds keys.
+    #[must_use]
+    pub fn own_keys(&self) -> Vec<OwnKey> {
+        let keys =
+            [(KeyPurpose::AccessToken, &self.access_token), (KeyPurpose::Response, &self.response)];
+        let own = |(purpose, signer): (_, &Arc<dyn Signer>)| {
+            let own = OwnKey::new(purpose, signer.public_key());
+            if own.is_none() {
+                let kid = signer.key_id();
+                tracing::error!(%kid, "the ledger holds no key of this kind: other regions cannot judge what it signs");
+            }
+            own
+        };
+        keys.into_iter().filter_map(own).collect()
     }
 
     /// Signs a recorded token.

@@ -128,6 +128,13 @@ impl PublicKey {
         Some(*x)
     }
 
+    /// Modulus and exponent of an RSA key, big-endian; `None` for a key of another type.
+    #[must_use]
+    pub fn rsa_components(&self) -> Option<(&[u8], &[u8])> {
+        let Material::Rsa { n, e, .. } = &*self.0 else { return None };
+        Some((n, e))
+    }
+
     /// An Ed25519 key from its 32 bytes (RFC 8032 section 5.1.5).
     ///
     /// # Errors

@@ -89,6 +89,24 @@ const P256_PREFIX: &str = "p256:";
 const ED25519_PREFIX: &str = "ed25519:";
 
 impl LedgerKey {
+    /// The key as the ledger holds it; `None` for an RSA key of another size than 2048 or 3072 bits,
+    /// or with another exponent than 65537.
+    #[must_use]
+    pub fn from_public(key: &PublicKey) -> Option<Self> {
+        match IdentityKey::from_public(key) {
+            Some(IdentityKey::P256(point)) => Some(Self::P256(point)),
+            Some(IdentityKey::Ed25519(x)) => Some(Self::Ed25519(x)),
+            None => {
+                let (n, e) = key.rsa_components()?;
+                if e != RSA_EXPONENT {
+                    return None;
+                }
+                let rsa2048 = n.try_into().ok().map(|n| Self::Rsa2048(Box::new(Fixed(n))));
+                rsa2048.or_else(|| n.try_into().ok().map(|n| Self::Rsa3072(Box::new(Fixed(n)))))
+            }
+        }
+    }
+
     /// The key in the form that verifies tokens.
     ///
     /// # Errors

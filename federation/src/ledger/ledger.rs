@@ -20,7 +20,7 @@ use crate::{jose::sha256, membership::NodeId, region::RegionNumber, time::UnixTi
 pub struct Ledger {
     genesis: Digest,
     digest: Digest,
-    state: State,
+    pub(super) state: State,
 }
 
 impl Ledger {

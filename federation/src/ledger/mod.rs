@@ -8,6 +8,8 @@
 mod admission;
 mod batch;
 mod command;
+mod drift;
+mod duties;
 mod entry;
 pub mod envelope;
 mod fixed;
@@ -30,6 +32,8 @@ pub use command::{
     RegionEntry, RegionState, RetireKey, Revoke, RevokeKey, RevokeRegion, STAND_INS_MAX,
     SetRegionState, StatusTarget, Target, Tick, TreeHead,
 };
+pub use drift::Drift;
+pub use duties::{Own, OwnKey};
 pub use entry::{
     CONFIGURATIONS_MAX, EntryPayload, LogEntry, LogId, LogState, Member, Membership, NODES_MAX,
     Vote,

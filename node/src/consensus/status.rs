@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use exequatur_federation::{
-    ledger::Ledger,
+    ledger::{Drift, Ledger},
     membership::{NodeId, voters},
     region::RegionNumber,
 };
@@ -49,6 +49,7 @@ impl Consensus {
         if self.is_draining() {
             warnings.push("this node is drained: restart it to take part again".to_owned());
         }
+        warnings.extend(ledger.drift().into_iter().map(|drift| self.said_of(drift)));
         ClusterStatus {
             cluster: id.map(|id| id.cluster.to_string()).unwrap_or_default(),
             epoch: id.map_or(0, |id| id.epoch),
@@ -97,6 +98,27 @@ impl Consensus {
             }
         };
         metrics.membership_config.nodes().map(member).collect()
+    }
+
+    fn said_of(&self, drift: Drift) -> String {
+        match drift {
+            Drift::NotAnnounced(region) => {
+                format!("{} has not announced its configuration", self.region_name(region))
+            }
+            Drift::Staged { region, version } => {
+                format!(
+                    "{} has staged law {version}, which is not in force",
+                    self.region_name(region)
+                )
+            }
+            Drift::NotStaged { region, version } => {
+                format!("{} has not staged law {version}", self.region_name(region))
+            }
+            Drift::KeysWait { region, keys } => {
+                let region = self.region_name(region);
+                format!("{keys} keys of {region} wait until every node has acknowledged them")
+            }
+        }
     }
 
     fn region_name(&self, region: RegionNumber) -> String {

@@ -2,6 +2,7 @@
 //! Nothing else wires.
 
 mod cluster;
+mod duties;
 mod facade;
 mod identity;
 mod keystore;
@@ -15,6 +16,7 @@ use exequatur_federation::{
     audit::{AuditRecord, Event},
     config::Compiled,
     jose::base64url,
+    ledger::Fixed,
     operator::Roles,
     revocation::ListId,
 };
@@ -37,6 +39,7 @@ use crate::{
 };
 
 use self::cluster::{ClusterPart, control::OperatorsView};
+use self::duties::Duties;
 use self::facade::{Prepared, draw_list, revocation, revoked};
 
 pub use cluster::{ClusterError, ClusterFault};
@@ -222,6 +225,13 @@ impl Node {
         if let Some(cluster) = &cluster {
             let condition = health.condition("consensus");
             parts.spawn(ClusterPart::report(Arc::clone(cluster.consensus()), condition));
+            let duties = Duties {
+                consensus: Arc::clone(cluster.consensus()),
+                clock: Arc::clone(&seams.clock),
+                keys: facade.issuer.own_keys(),
+                configuration: Fixed(facade.law.digest),
+            };
+            parts.spawn(duties.run());
             if let Some(admin) = admin {
                 let view = Arc::new(OperatorsView(Arc::clone(cluster.consensus())));
                 serve_operators(&mut parts, (&facade, admin), view, stopped);

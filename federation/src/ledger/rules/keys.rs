@@ -12,11 +12,11 @@ use crate::{
     ledger::{
         AcknowledgeKey, ActivateKey, KeyPurpose, KeyThumbprint, LedgerKey, List, Objection,
         PublishKey, RetireKey, RevokeKey,
-        state::{KeyRow, KeyState, PendingAction},
+        state::{KeyRow, KeyState, PendingAction, State},
     },
     membership::NodeId,
     region::RegionNumber,
-    time::Ttl,
+    time::{Ttl, UnixTime},
 };
 
 /// Most keys of a region, revoked ones counted, which are remembered for ever. Five purposes with
@@ -45,7 +45,7 @@ pub(super) fn publish(case: &Case<'_>, command: &PublishKey) -> Judgement {
     if case.state.regions.keys().any(elsewhere) {
         return Err(Objection::Conflict);
     }
-    if of_region(case, region).count() >= KEYS_PER_REGION_MAX {
+    if of_region(case.state, region).count() >= KEYS_PER_REGION_MAX {
         return Err(Objection::TableFull);
     }
     Ok(put(
@@ -91,16 +91,25 @@ pub(super) fn activate(case: &Case<'_>, command: &ActivateKey) -> Judgement {
         KeyState::Published => {}
         KeyState::Retired(_) | KeyState::Revoked(_) => return Err(Objection::WrongState),
     }
-    let has = |node| row.acknowledged.items().contains(&node);
-    let active = case.state.active().count();
-    let ready = case.state.active().filter(|r| case.state.nodes(*r).all(has)).count();
-    let waited = row.published_at.plus(ACTIVATION_WAIT) <= case.now;
-    let majority = ready > active / 2 && (waited || is_bereft(case, region, row.purpose));
-    if ready < active && !majority {
+    if !may_sign(case.state, (region, row), case.now) {
         return Err(Objection::NotReady);
     }
     let acknowledged = List::empty();
     Ok(put(region, command.kid, KeyRow { state: KeyState::Active, acknowledged, ..row.clone() }))
+}
+
+/// Whether those who must verify a published key have it, as far as has to be waited for.
+pub(in crate::ledger) fn may_sign(
+    state: &State,
+    (region, row): (RegionNumber, &KeyRow),
+    now: UnixTime,
+) -> bool {
+    let has = |node| row.acknowledged.items().contains(&node);
+    let active = state.active().count();
+    let ready = state.active().filter(|region| state.nodes(*region).all(has)).count();
+    let waited = row.published_at.plus(ACTIVATION_WAIT) <= now;
+    let enough = waited || is_bereft(state, region, row.purpose);
+    ready >= active || (ready > active / 2 && enough)
 }
 
 /// The key has signed for the last time. Its end may be put off, never brought forward: what is to
@@ -166,10 +175,10 @@ fn key<'a>(
     case.state.keys.get(&(region, kid)).ok_or(Objection::Unknown)
 }
 
-fn of_region<'a>(case: &Case<'a>, region: RegionNumber) -> impl Iterator<Item = &'a KeyRow> {
+fn of_region(state: &State, region: RegionNumber) -> impl Iterator<Item = &KeyRow> {
     let first = (region, crate::ledger::Fixed([0; 32]));
     let last = (region, crate::ledger::Fixed([0xff; 32]));
-    case.state.keys.range(first..=last).map(|(_, row)| row)
+    state.keys.range(first..=last).map(|(_, row)| row)
 }
 
 /// RSA is for access tokens of resource servers that know nothing else: a checkpoint's signature
@@ -185,8 +194,8 @@ const fn suits(command: &PublishKey) -> bool {
 
 /// Whether a key of the purpose was revoked and none is left that signs: then waiting costs more
 /// than it saves.
-fn is_bereft(case: &Case<'_>, region: RegionNumber, purpose: KeyPurpose) -> bool {
-    let states = || of_region(case, region).filter(|row| row.purpose == purpose).map(|r| r.state);
+fn is_bereft(state: &State, region: RegionNumber, purpose: KeyPurpose) -> bool {
+    let states = || of_region(state, region).filter(|row| row.purpose == purpose).map(|r| r.state);
     states().any(|state| matches!(state, KeyState::Revoked(_)))
         && !states().any(|state| state == KeyState::Active)
 }

@@ -29,6 +29,7 @@ pub use revocations::{
 pub use together::{PENDING_PER_REGION_MAX, PENDING_WAIT};
 
 pub(super) use admission::{Admission, note};
+pub(super) use keys::may_sign;
 pub(super) use purge::purge;
 
 use self::effect::Effect;
