@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod region;
 pub mod residency;
 pub mod revocation;
+pub mod seal;
 pub mod subject;
 pub mod time;
 pub mod token;
