@@ -8,12 +8,16 @@ use crate::{
     client::{Client, ClientId},
     law::{Law, Resource},
     revocation::RevocationView,
+    seal::PRIVATE_PREFIX,
     time::UnixTime,
     token::RegionalToken,
 };
 
-/// Members of a token that an answer leaves out: the status reference is for offline verifiers.
-const NOT_ANSWERED: [&str; 1] = ["status"];
+/// Whether an answer has a member of a token: the status reference is for offline verifiers, and
+/// what is private to the regions for nobody.
+fn is_answered(name: &str) -> bool {
+    name != "status" && !name.starts_with(PRIVATE_PREFIX)
+}
 
 /// What an introspection answers. An inactive token has no other member (RFC 9701 section 5).
 #[derive(Clone, PartialEq)]
@@ -78,13 +82,13 @@ pub fn introspect(
     // A client that left the register takes its tokens with it.
     let client_stands = law.clients.contains_key(&ClientId::new(token.client_id()));
     let alive = token.expires() > now && !revocations.is_revoked(token.status());
-    if !(named && client_stands && alive) {
+    // Without what is sealed nothing tells whether the token is revoked by anything but itself.
+    let known = token.sealed().is_ok();
+    if !(named && client_stands && alive && known) {
         return Introspection::inactive();
     }
     let mut members = token.payload().clone();
-    for name in NOT_ANSWERED {
-        members.remove(name);
-    }
+    members.retain(|name, _| is_answered(name));
     members.insert("active".to_owned(), Value::Bool(true));
     members.insert("token_type".to_owned(), json!("Bearer"));
     Introspection { members }

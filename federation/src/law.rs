@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     client::{Client, ClientId},
-    region::{Jurisdiction, RegionId},
+    region::{Jurisdiction, RegionId, RegionNumber},
     residency::{ClaimRule, TransferRule},
     time::Ttl,
     trust::Upstream,
@@ -24,6 +24,8 @@ pub struct Law {
     pub issuer: String,
     /// Issuers of all regions of the federation, this one included.
     pub region_issuers: BTreeMap<RegionId, String>,
+    /// Numbers of the regions that have one, this one included.
+    pub region_numbers: BTreeMap<RegionId, RegionNumber>,
     /// Global issuers by exact `iss`.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Claim rules in the order of the file.
@@ -54,6 +56,8 @@ pub struct Resource {
     pub claims: Vec<String>,
     /// Clients that may introspect tokens for it.
     pub introspect_as: Vec<ClientId>,
+    /// Other regions that may be asked about tokens for it; each has a number.
+    pub introspect_in: Vec<RegionId>,
     /// Pseudonyms of people differ between sectors.
     pub sector: String,
     /// The tenant whose people's tokens it accepts.
@@ -74,6 +78,19 @@ impl Law {
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         let by_audience = || self.resources.values().find(|r| r.audience.as_deref() == Some(name));
         self.resources.get(name).or_else(by_audience)
+    }
+
+    /// The region's number; `None` in a federation without numbers.
+    #[must_use]
+    pub fn region_number(&self) -> Option<RegionNumber> {
+        self.region_numbers.get(&self.region).copied()
+    }
+
+    /// Every other region that may be asked about a token of this one.
+    #[must_use]
+    pub fn foreign_readers(&self) -> BTreeMap<RegionNumber, RegionId> {
+        let named = self.resources.values().flat_map(|resource| &resource.introspect_in);
+        named.filter_map(|id| Some((*self.region_numbers.get(id)?, id.clone()))).collect()
     }
 
     /// URL of the token endpoint, as metadata publishes it.

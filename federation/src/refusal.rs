@@ -290,6 +290,9 @@ catalogue! {
     SIGNING_UNAVAILABLE = "signing_unavailable", 503 TemporarilyUnavailable,
         "The signing key cannot be used at the moment.",
         "Wait as long as `Retry-After` says; `exequatur hsm doctor` tells more.";
+    SEAL_KEY_MISSING = "seal_key_missing", 503 TemporarilyUnavailable,
+        "This node lacks the key that tells whether the token is revoked.",
+        "Wait as long as `Retry-After` says; the operator copies the secrets of the key store to this node and restarts it.";
     INTERNAL_FAULT = "internal_fault", 503 TemporarilyUnavailable,
         "The node met a fault of its own.",
         "Send the request again; the request id leads the operator to the cause.";

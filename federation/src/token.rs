@@ -11,6 +11,7 @@ use crate::{
     jose::{JwkSet, UnverifiedJws, base64url},
     oauth::TYP_ACCESS_TOKEN,
     revocation::StatusReference,
+    seal::{OpenError, SEALED_CLAIM, SealKeys, TokenName, Trailer},
     time::UnixTime,
 };
 
@@ -57,6 +58,8 @@ pub struct AccessToken {
     pub authentication: Authentication,
     /// Where its status stands.
     pub status: StatusReference,
+    /// What is sealed for the regions: the claim `exq`.
+    pub sealed: Value,
     /// Claims that the region lets through to this resource.
     pub claims: RegionalClaims,
 }
@@ -84,6 +87,7 @@ impl AccessToken {
         put("exp", json!(self.expires));
         put("jti", json!(self.id.to_string()));
         put("status", self.status.to_claim(&self.issuer));
+        put(SEALED_CLAIM, self.sealed.clone());
         if !self.scope.is_empty() {
             put("scope", json!(self.scope));
         }
@@ -110,11 +114,13 @@ impl fmt::Debug for AccessToken {
 #[derive(Clone)]
 pub struct RegionalToken {
     payload: Map<String, Value>,
+    issuer: String,
     client_id: String,
     audience: String,
     token_id: String,
     expires: UnixTime,
     status: StatusReference,
+    sealed: Result<Trailer, OpenError>,
 }
 
 impl RegionalToken {
@@ -130,13 +136,23 @@ impl RegionalToken {
         let payload = jws.payload();
         let text = |name: &str| payload.get(name)?.as_str().map(str::to_owned);
         Some(Self {
+            issuer: issuer.to_owned(),
             client_id: text("client_id")?,
             audience: text("aud")?,
             token_id: text("jti")?,
             expires: UnixTime::from_seconds(payload.get("exp")?.as_u64()?),
             status: StatusReference::from_claim(payload.get("status")?, issuer)?,
             payload: payload.clone(),
+            sealed: Err(OpenError::Untried),
         })
+    }
+
+    /// Opens what is sealed in it for this region; how that went, [`Self::sealed`] says.
+    #[must_use]
+    pub fn open(mut self, keys: &SealKeys) -> Self {
+        let name = TokenName { issuer: &self.issuer, id: &self.token_id };
+        self.sealed = keys.open(name, self.payload.get(SEALED_CLAIM));
+        self
     }
 
     /// The client that got it.
@@ -167,6 +183,18 @@ impl RegionalToken {
     #[must_use]
     pub const fn status(&self) -> StatusReference {
         self.status
+    }
+
+    /// What is sealed in it for this region.
+    ///
+    /// # Errors
+    /// It did not open: then nothing tells whether the token is revoked, and it is not to be
+    /// accepted.
+    pub const fn sealed(&self) -> Result<&Trailer, OpenError> {
+        match &self.sealed {
+            Ok(trailer) => Ok(trailer),
+            Err(error) => Err(*error),
+        }
     }
 
     /// The payload, for the resource that the token names.

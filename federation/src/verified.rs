@@ -186,6 +186,13 @@ impl Admitted<'_> {
         self.token.claims().first_text(&self.upstream.profile.client)
     }
 
+    /// The login session at the provider, if it names one.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let session = self.token.claims().first_text(&self.upstream.profile.session);
+        session.filter(|session| !session.is_empty())
+    }
+
     /// The scopes of the token.
     #[must_use]
     pub fn scopes(&self) -> Vec<&str> {

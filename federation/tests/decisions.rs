@@ -22,5 +22,6 @@ mod decisions {
     mod properties;
     mod records;
     mod revocation;
+    mod sealed;
     mod world;
 }

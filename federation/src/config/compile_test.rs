@@ -278,6 +278,51 @@ fn each_mistake_gives_one_finding() {
 }
 
 #[test]
+fn readers_of_sealed_trailers_are_other_regions_with_numbers() {
+    let resource =
+        |readers: &str| format!("[[resource]]\nid = \"urn:a:b\"\nintrospect_in = [{readers}]\n");
+    let Compiled { law, .. } = compiled(&resource("\"us-east\", \"ap-southeast\""));
+    let readers: Vec<_> =
+        law.foreign_readers().into_iter().map(|(n, id)| (n.number(), id)).collect();
+    let names: Vec<_> = readers.iter().map(|(number, id)| (*number, id.as_str())).collect();
+    assert_eq!(names, [(2, "us-east"), (3, "ap-southeast")]);
+    assert_eq!(law.region_number().map(crate::region::RegionNumber::number), Some(1));
+    for (readers, expected) in [
+        ("\"us-eats\"", "`us-eats` is no region of federation.toml"),
+        ("\"eu-central\"", "`eu-central` is this region, which is always asked"),
+        ("\"us-east\", \"us-east\"", "`us-east` stands there twice"),
+    ] {
+        assert_eq!(complaints(&resource(readers)), [expected]);
+    }
+    let many = complaints(&resource(&["\"us-east\""; 5].join(",")));
+    assert!(many.contains(&"at most 4 other regions may be asked".to_owned()), "{many:?}");
+    // Numbers of other regions, and the own one, may be missing in a federation without nodes.
+    let text = format!("{REGION_FILE}{UPSTREAM}{}", resource("\"us-east\""));
+    for (number, region) in [("1", "eu-central"), ("2", "us-east")] {
+        let line = format!("number       = {number} ");
+        let line = if number == "1" { line } else { format!("number       = {number}\n") };
+        assert_eq!(FEDERATION.matches(&line).count(), 1, "{line}");
+        let found = compiled_with(&text, &FEDERATION.replacen(&line, &format!("#{line}"), 1));
+        let found = found.unwrap_err();
+        let expected = format!("`{region}` has no `number` in federation.toml");
+        assert!(found.iter().any(|finding| finding.message == expected), "{}", rendered(&found));
+    }
+}
+
+/// The first eight hexadecimal digits of the SHA-256 of both are b9eb19e1.
+#[test]
+fn clients_that_would_be_revoked_together_are_refused() {
+    let client = |id: &str| {
+        format!("[[client]]\nid = \"{id}\"\ngrants = []\nauth = {{ private_key_jwt = \"ok\" }}\n")
+    };
+    assert_eq!(ClientId::new("client-42702").number(), 0xb9eb_19e1);
+    let found = complaints(&(client("client-42702") + &client("client-77027")));
+    assert_eq!(found, ["`client-77027` would be revoked together with `client-42702`"]);
+    let found = complaints(&(client("client-42702") + &client("client-42702")));
+    assert_eq!(found, ["`client-42702` names a client, but is also a client"]);
+}
+
+#[test]
 fn a_federation_that_contradicts_itself_is_refused() {
     let base = FEDERATION;
     let cases = [

@@ -59,7 +59,7 @@ use self::{
     shape::Shape,
     table::Table,
 };
-use crate::{jose::sha256, law::Law};
+use crate::{jose::sha256, law::Law, region::RegionId};
 
 /// Largest configuration file: a region with a thousand clients stays under this.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -122,6 +122,8 @@ pub fn compile(
     else {
         return Err(findings);
     };
+    let number = |(id, region): (&RegionId, &FederationRegion)| Some((id.clone(), region.number?));
+    law.region_numbers = shared.regions.iter().filter_map(number).collect();
     law.digest = digest(region, federation, &files.seen.into_inner());
     Ok(Compiled { law, settings, federation: shared, warnings: findings })
 }

@@ -9,12 +9,27 @@ use super::{
     region::Tables,
     table::{At, Table},
 };
-use crate::{client::Grant, law::Resource, residency::Action};
+use crate::{
+    client::{ClientId, Grant},
+    law::Resource,
+    region::RegionId,
+    residency::Action,
+    seal::FOREIGN_READERS_MAX,
+};
 
 /// Reports every broken or missing connection.
-pub(super) fn check(tables: &Tables<'_>, federation: &Federation, report: &mut Report<'_>) {
+pub(super) fn check(
+    tables: &Tables<'_>,
+    here: Option<&RegionId>,
+    federation: &Federation,
+    report: &mut Report<'_>,
+) {
     check_names(tables, federation, report);
     check_resources(tables, report);
+    for (table, _) in &tables.resources {
+        check_readers(table, here, federation, report);
+    }
+    check_client_numbers(tables, report);
     check_clients(tables, report);
     check_transfers(tables, report);
 }
@@ -63,6 +78,54 @@ fn check_resources(tables: &Tables<'_>, report: &mut Report<'_>) {
         known(&table.texts("introspect_as"), &clients, "is no client of this region", report);
         check_tenant(table, tables, report);
         known_acr(table.text("acr"), tables, report);
+    }
+}
+
+/// Regions that may be asked about the tokens of a resource: each gets something sealed for it.
+fn check_readers(
+    table: &Table<'_>,
+    here: Option<&RegionId>,
+    federation: &Federation,
+    report: &mut Report<'_>,
+) {
+    let readers = table.texts("introspect_in");
+    if readers.len() > FOREIGN_READERS_MAX {
+        let message = format!("at most {FOREIGN_READERS_MAX} other regions may be asked");
+        let hint = "what is sealed for each takes 200 bytes of every token".to_owned();
+        report.error(&table.place_of("introspect_in"), message, Some(hint));
+    }
+    let mut seen = BTreeSet::new();
+    for text in readers {
+        let Some(region) = federation.region(&text, report) else { continue };
+        let numbered = |region: &RegionId| {
+            let settings = federation.settings.as_ref();
+            settings.is_none_or(|s| s.regions.get(region).is_some_and(|r| r.number.is_some()))
+        };
+        let without = [Some(&region), here].into_iter().flatten().find(|r| !numbered(r));
+        if Some(&region) == here {
+            let message = format!("`{region}` is this region, which is always asked");
+            report.error(&text.place, message, None);
+        } else if let Some(without) = without {
+            let message = format!("`{without}` has no `number` in federation.toml");
+            let hint = "what one region seals for another names both by number".to_owned();
+            report.error(&text.place, message, Some(hint));
+        } else if !seen.insert(region.clone()) {
+            report.error(&text.place, format!("`{region}` stands there twice"), None);
+        }
+    }
+}
+
+/// Clients are revoked by numbers that follow from their ids: two with one number would be revoked
+/// together. Among a thousand clients that happens once in 8,600 files.
+fn check_client_numbers(tables: &Tables<'_>, report: &mut Report<'_>) {
+    let mut taken: BTreeMap<u32, &ClientId> = BTreeMap::new();
+    for (table, client) in &tables.clients {
+        let other = taken.insert(client.id.number(), &client.id);
+        if let Some(other) = other.filter(|other| **other != client.id) {
+            let message = format!("`{}` would be revoked together with `{other}`", client.id);
+            let hint = "their ids make one number: give one of them another id".to_owned();
+            report.error(&table.place_of("id"), message, Some(hint));
+        }
     }
 }
 

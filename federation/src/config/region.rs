@@ -57,7 +57,7 @@ pub(super) fn compile(
     let tables = tables(root, here, (federation, files), report);
     claim::check_targets(&tables.rules, report);
     upstream::check_collisions(&tables.upstreams, federation, report);
-    references::check(&tables, federation, report);
+    references::check(&tables, here, federation, report);
     let settings = settings(root, report);
     if let Some(here) = here {
         let revocation = settings.as_ref().map(|(settings, _)| &settings.revocation);
@@ -175,6 +175,8 @@ fn law(identity: Identity, federation: &Federation, tables: Tables<'_>, ttl: Ttl
             .iter()
             .map(|(id, region)| (id.clone(), region.issuer.clone()))
             .collect(),
+        // Filled in by `compile`, which has them.
+        region_numbers: BTreeMap::new(),
         upstreams: upstreams.map(|u| (u.issuer.clone(), u)).collect(),
         rules: tables.rules.into_iter().map(|(_, rule)| rule).collect(),
         transfers: tables.transfers.into_iter().map(|(_, t)| (t.id.clone(), t)).collect(),

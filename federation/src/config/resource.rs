@@ -6,7 +6,7 @@ use super::{
     table::{At, Table},
     uri,
 };
-use crate::{client::ClientId, law::Resource, time::Ttl};
+use crate::{client::ClientId, law::Resource, region::RegionId, time::Ttl};
 
 /// Reads one `[[resource]]` table.
 pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Option<Resource> {
@@ -22,12 +22,15 @@ pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Option<Reso
     }
     let ttl = table.duration("ttl").and_then(|ttl| token_ttl(&ttl, report));
     let introspect_as = table.strings("introspect_as");
+    // Whether there are such regions is checked beside the other references.
+    let introspect_in = table.strings("introspect_in");
     Some(Resource {
         id: id?.value,
         audience: table.text("audience").map(|a| a.value),
         scopes: table.strings("scopes"),
         claims: table.strings("claims"),
         introspect_as: introspect_as.iter().map(|id| ClientId::new(id)).collect(),
+        introspect_in: introspect_in.iter().filter_map(|id| RegionId::new(id).ok()).collect(),
         sector: table.text("sector")?.value,
         tenant: table.text("tenant").map(|t| t.value),
         ttl,

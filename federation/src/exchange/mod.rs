@@ -11,6 +11,7 @@ mod party;
 mod rehearsal;
 mod requester;
 mod scope;
+mod sealing;
 mod target;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::{
     token::{AccessToken, TokenId},
     verified::{Admitted, IssuerKeys, Party, Presented, Role, VerifiedToken, admit},
 };
+
+pub use sealing::Sealing;
 
 pub use rehearsal::{AdmittedSubject, Rehearsal, RehearsalFacts, rehearse};
 
@@ -83,6 +86,8 @@ pub struct Facts<'a> {
     pub algorithm: Algorithm,
     /// The key for pseudonyms.
     pub pairwise: &'a PairwiseKey,
+    /// What the token is sealed with.
+    pub sealing: Sealing<'a>,
 }
 
 /// What the region decides.
@@ -200,6 +205,8 @@ struct Surroundings<'a> {
     key: &'a KeyId,
     algorithm: Algorithm,
     pairwise: &'a PairwiseKey,
+    /// `None` in a rehearsal.
+    sealing: Option<Sealing<'a>>,
 }
 
 fn authorize<'law>(
@@ -209,9 +216,10 @@ fn authorize<'law>(
     facts: Facts<'_>,
 ) -> Result<Authorization, Refusal> {
     let asked = precheck(law, client, request)?;
-    let Facts { now, token_id, status, subject, actor, key, algorithm, pairwise } = facts;
+    let Facts { now, token_id, status, subject, actor, key, algorithm, pairwise, sealing } = facts;
     let tokens = admitted(law, client, &asked, (subject, actor), now)?;
-    let surroundings = Surroundings { now, token_id, status, key, algorithm, pairwise };
+    let sealing = Some(sealing);
+    let surroundings = Surroundings { now, token_id, status, key, algorithm, pairwise, sealing };
     let scope = request.scope.as_deref();
     narrow(law, client, (asked.resource, scope), tokens, surroundings)
 }
@@ -246,6 +254,7 @@ fn narrow<'law>(
         actor: actor::claim(&pseudonyms, &subject, actor.as_ref(), acting_client)?,
         authentication,
         status: facts.status,
+        sealed: sealing::claim(law, (client.client(), resource, &subject), facts)?,
         claims: projection.claims.only(&resource.claims),
     };
     Ok(Authorization {

@@ -38,8 +38,8 @@ pub struct RehearsalFacts<'a> {
 /// What would happen.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
-    /// The token that would be issued, or the refusal that the client would see. `jti` and
-    /// `status` of the token are made up.
+    /// The token that would be issued, or the refusal that the client would see. `jti`, `status` and
+    /// `exq` of the token are made up.
     pub outcome: Result<AccessToken, Refusal>,
     /// The provider, for whom the token speaks, and what every rule does, if the token is admitted
     /// at all. A person at home elsewhere is not unpacked here either.
@@ -96,6 +96,7 @@ pub fn rehearse(
             key: &KeyId::new("rehearsal"),
             algorithm: Algorithm::Es256,
             pairwise,
+            sealing: None,
         };
         let target = (asked.resource, request.scope.as_deref());
         narrow(law, &client, target, (subject, None), surroundings).map(|a| a.token)

@@ -1,5 +1,7 @@
 //! A rehearsal says what a decision would say, and lets nothing through that a decision would not.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
@@ -10,9 +12,11 @@ use super::*;
 use crate::{
     client::ClientId,
     config::{SourceFile, compile},
-    exchange::{Decision, Facts, TokenFacts, decide},
+    exchange::{Decision, Facts, Sealing, TokenFacts, decide},
     jose::{PublicKey, SigningInput},
+    ledger::Lix,
     oauth::GRANT_TOKEN_EXCHANGE,
+    seal::{DigestKey, ReaderKey, SealKeys, Versions},
 };
 
 const FEDERATION: &str = include_str!("../../../region-configs/federation.toml");
@@ -80,6 +84,13 @@ fn rehearsed(law: &Law, token: UnverifiedJws, keys: Option<Arc<JwkSet>>) -> Rehe
 
 fn decided(law: &Law, token: UnverifiedJws, keys: Arc<JwkSet>) -> Result<AccessToken, Refusal> {
     let client = AuthenticatedClient::rehearsed(&law.clients[&ClientId::new("orders-gateway")]);
+    let seal = SealKeys {
+        region: law.region_number(),
+        digest: Versions::only(DigestKey::new(&[1; 32])),
+        own: Versions::only(ReaderKey::new(&[2; 32])),
+        to: BTreeMap::new(),
+        from: BTreeMap::new(),
+    };
     let facts = Facts {
         now: NOW,
         token_id: TokenId::new([0; 16]),
@@ -92,11 +103,21 @@ fn decided(law: &Law, token: UnverifiedJws, keys: Arc<JwkSet>) -> Result<AccessT
         key: &KeyId::new("k"),
         algorithm: Algorithm::Es256,
         pairwise: &PairwiseKey::new(&[7; 32]),
+        sealing: Sealing { keys: &seal, lix: Lix::default() },
     };
     match decide(law, &client, &request(), facts) {
         Decision::Authorized(authorization) => Ok(authorization.token),
         Decision::Refused(refusal) => Err(refusal),
     }
+}
+
+/// What is sealed says nothing in a rehearsal, but has its length: a token that would be too large
+/// is refused in both.
+fn payload(token: &AccessToken) -> Map<String, Value> {
+    let mut payload = token.to_payload();
+    let sealed = payload.insert("exq".to_owned(), Value::Null).unwrap();
+    payload.insert("exq_length".to_owned(), json!(sealed.to_string().len()));
+    payload
 }
 
 #[test]
@@ -118,10 +139,10 @@ fn says_what_a_decision_says_with_and_without_keys() {
     let mut refusals = 0;
     for (name, value) in cases {
         let token = || provider.token(&claims_with(name, value.clone()));
-        let decided = decided(&law, token(), provider.keys()).map(|token| token.to_payload());
+        let decided = decided(&law, token(), provider.keys()).map(|token| payload(&token));
         refusals += usize::from(decided.is_err());
         for keys in [None, Some(provider.keys())] {
-            let rehearsed = rehearsed(&law, token(), keys).outcome.map(|token| token.to_payload());
+            let rehearsed = rehearsed(&law, token(), keys).outcome.map(|token| payload(&token));
             assert_eq!(rehearsed, decided, "{name} {value}");
         }
     }

@@ -1,5 +1,7 @@
 //! Names of claims that rules must not write, and of those that must not leave unchanged.
 
+use crate::seal::PRIVATE_PREFIX;
+
 /// Claims that the protocol writes; a rule must not. Sources: RFC 7519 section 4.1, RFC 7662
 /// section 2.2, RFC 8693 section 4, RFC 8705 section 3.1, RFC 9068 section 2.2, RFC 9396 section 9,
 /// RFC 9701 section 5, OpenID Connect Core section 2, Token Status List section 6.
@@ -41,9 +43,6 @@ const PROTOCOL: [&str; 36] = [
     "txn",
     "typ",
 ];
-
-/// Prefix of this project's private claims.
-const PRIVATE_PREFIX: &str = "exq";
 
 /// Members whose value is alike wherever one person, session, device or token turns up, so that
 /// two services that hold it can join their records: identifiers of subject, session and token,

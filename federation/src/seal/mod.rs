@@ -14,6 +14,7 @@ mod trailer_test;
 
 pub use block::{BLOCK_BYTES, KeyVersion, ReaderKey, TokenName};
 pub use digest::{DigestKey, SessionDigest, SubjectDigest};
+pub(crate) use keys::empty_claim;
 pub use keys::{FOREIGN_READERS_MAX, PRIVATE_PREFIX, SEALED_CLAIM, SealError, SealKeys, Versions};
 pub use open_error::OpenError;
 pub use trailer::{

@@ -26,6 +26,9 @@ pub enum OpenError {
     /// It was altered, or is another token's, or was sealed under another key of that version.
     #[error("the trailer does not belong to the token, or was altered")]
     Refused,
+    /// Nobody tried to open it.
+    #[error("the trailer was not opened")]
+    Untried,
     /// It is of a later release.
     #[error("the trailer has the unknown form {got}")]
     Version {

@@ -145,7 +145,7 @@ fn narrows(world: &World, case: &Case, authorization: &Authorization) {
     for name in token.claims.members().keys() {
         assert!(resource.claims.contains(name) && targets.contains(&name.as_str()), "{name}");
     }
-    let mine = "iss sub aud client_id iat exp jti status scope act".split(' ');
+    let mine = "iss sub aud client_id iat exp jti status exq scope act".split(' ');
     let mine: BTreeSet<&str> = mine.chain(resource.claims.iter().map(String::as_str)).collect();
     let payload = token.to_payload();
     assert!(payload.keys().all(|name| mine.contains(name.as_str())), "{:?}", payload.keys());

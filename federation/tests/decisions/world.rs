@@ -8,12 +8,15 @@ use exequatur_federation::{
     authenticate::{AuthenticatedClient, Credentials, authenticate},
     client::SecretHash,
     config::{SourceFile, compile, secret_hash_text},
-    exchange::{Authorization, Decision, ExchangeRequest, Facts, TokenFacts, decide},
+    exchange::{Authorization, Decision, ExchangeRequest, Facts, Sealing, TokenFacts, decide},
     jose::{Algorithm, JwkSet, PublicKey, UnverifiedJws, base64url, sha256},
     law::Law,
+    ledger::Lix,
     oauth::{GRANT_TOKEN_EXCHANGE, TokenType},
     refusal::Refusal,
+    region::RegionNumber,
     revocation::{ListId, StatusReference},
+    seal::{DigestKey, ReaderKey, SealKeys, Versions},
     subject::PairwiseKey,
     time::UnixTime,
     token::{RegionalToken, TokenId},
@@ -29,6 +32,8 @@ pub(crate) const GLOBAL: &str = "https://login.example.com/realms/global";
 pub(crate) const PARTNER: &str = "https://id.partner.example";
 pub(crate) const ORDERS: &str = "https://api.eu.example/orders";
 pub(crate) const BANK: &str = "https://api.eu.example/bank";
+/// How far the ledger is.
+pub(crate) const LIX: Lix = Lix { epoch: 2, index: 77 };
 /// 43 letters and digits, as the command line draws them.
 pub(crate) const SECRET: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
 
@@ -92,7 +97,7 @@ impl World {
             ..ExchangeRequest::default()
         };
         let subject = read(token);
-        Ask { world: self, client: "gateway-eu", request, subject, actor: None }
+        Ask { world: self, client: "gateway-eu", request, subject, actor: None, drawn: 9 }
     }
 
     fn facts(&self, presented: &Presented) -> TokenFacts {
@@ -109,6 +114,8 @@ pub(crate) struct Ask<'w> {
     pub(crate) request: ExchangeRequest,
     pub(crate) subject: Presented,
     pub(crate) actor: Option<Presented>,
+    /// What is random in a token: its `jti`, and its index in a status list.
+    pub(crate) drawn: u8,
 }
 
 impl<'w> Ask<'w> {
@@ -144,17 +151,23 @@ impl<'w> Ask<'w> {
         self
     }
 
+    pub(crate) fn drawing(mut self, drawn: u8) -> Self {
+        self.drawn = drawn;
+        self
+    }
+
     pub(crate) fn decide(&self) -> Result<Authorization, Refusal> {
         let world = self.world;
         let facts = Facts {
             now: world.now,
-            token_id: TokenId::new([9; 16]),
-            status: StatusReference { list: ListId::new(7), index: 11 },
+            token_id: TokenId::new([self.drawn; 16]),
+            status: StatusReference { list: ListId::new(7), index: 2 + u32::from(self.drawn) },
             subject: world.facts(&self.subject),
             actor: self.actor.as_ref().map(|actor| world.facts(actor)),
             key: &public_key(ISSUER).thumbprint(),
             algorithm: Algorithm::EdDsa,
             pairwise: &PairwiseKey::new(&[3; 32]),
+            sealing: Sealing { keys: &seal_keys(&world.law), lix: LIX },
         };
         match decide(&world.law, &world.client(self.client), &self.request, facts) {
             Decision::Authorized(authorization) => Ok(*authorization),
@@ -178,8 +191,27 @@ impl<'w> Ask<'w> {
         let input = self.decide().unwrap_or_else(|refusal| panic!("{refusal:?}")).signing_input;
         let token = input.with_signature(pair(ISSUER).sign(input.as_bytes()).as_ref());
         let jws = UnverifiedJws::parse(token.as_str()).unwrap();
-        RegionalToken::verify(&jws, &jwks(&[ISSUER]), ISSUER).unwrap()
+        let seal = seal_keys(&self.world.law);
+        RegionalToken::verify(&jws, &jwks(&[ISSUER]), ISSUER).unwrap().open(&seal)
     }
+}
+
+/// The keys of the region that trailers are sealed and opened with, and those that it shares with
+/// each other region.
+pub(crate) fn seal_keys(law: &Law) -> SealKeys {
+    let reader = |byte| Versions::only(ReaderKey::new(&[byte; 32]));
+    let others = law.region_numbers.values().filter(|number| Some(**number) != law.region_number());
+    SealKeys {
+        region: law.region_number(),
+        digest: Versions::only(DigestKey::new(&[4; 32])),
+        own: reader(5),
+        to: others.map(|number| (*number, reader(border_byte(*number)))).collect(),
+        from: BTreeMap::new(),
+    }
+}
+
+fn border_byte(reader: RegionNumber) -> u8 {
+    u8::try_from(reader.number()).unwrap() + 0x60
 }
 
 /// Ada's access token from the Keycloak realm.

@@ -7,6 +7,7 @@ use exequatur_federation::{
     introspection::introspect,
     jose::{UnverifiedJws, sha256},
     refusal,
+    seal::OpenError,
     token::RegionalToken,
 };
 use http::{HeaderMap, header::ACCEPT};
@@ -31,6 +32,7 @@ pub(super) async fn answer(
     call.save_replay(client).await?;
     let facade = call.facade;
     let token = find(facade, text);
+    refuse_unreadable(token.as_deref())?;
     let view = facade.revocations.current();
     let answer = introspect(call.law(), client, token.as_deref(), &view, call.now);
     drop(view);
@@ -56,9 +58,22 @@ pub(super) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
     }
     let jws = UnverifiedJws::parse(text).ok()?;
     let published = facade.issuer.published();
-    let token = Arc::new(RegionalToken::verify(&jws, published, &facade.law.issuer)?);
+    let token = RegionalToken::verify(&jws, published, &facade.law.issuer)?;
+    let token = Arc::new(token.open(&facade.seal));
     facade.tokens.keep(&digest, &token);
     Some(token)
+}
+
+/// Of a token whose trailer is sealed under a key that is not here nothing can be said, not even that
+/// it is inactive.
+fn refuse_unreadable(token: Option<&RegionalToken>) -> Result<(), Refused> {
+    match token.map(RegionalToken::sealed) {
+        Some(Err(error @ OpenError::KeyUnknown { .. })) => {
+            tracing::warn!(%error, "a token of this region cannot be judged: copy the key store's secrets");
+            Err(refusal::SEAL_KEY_MISSING.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wants_signed(headers: &HeaderMap) -> bool {

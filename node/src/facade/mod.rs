@@ -21,7 +21,7 @@ mod token;
 use std::sync::Arc;
 
 use exequatur_federation::{
-    law::Law, subject::PairwiseKey, token::RegionalToken, verified::VerifiedToken,
+    law::Law, seal::SealKeys, subject::PairwiseKey, token::RegionalToken, verified::VerifiedToken,
 };
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
+    revocation::{IssuedAt, SharedView, StatusIndexes},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -54,6 +54,10 @@ pub struct Facade {
     pub keys: Arc<IssuerKeys>,
     /// The key for pseudonyms.
     pub pairwise: PairwiseKey,
+    /// The keys of what is sealed in tokens.
+    pub seal: SealKeys,
+    /// What new tokens say of the moment at which they are issued.
+    pub issued_at: IssuedAt,
     /// What is revoked.
     pub revocations: Arc<SharedView>,
     /// Places in status lists for new tokens.

@@ -4,7 +4,9 @@
 use exequatur_federation::{
     audit::{AuditRecord, Event},
     authenticate::AuthenticatedClient,
-    exchange::{Authorization, Decision, ExchangeRequest, Facts, TokenFacts, decide, precheck},
+    exchange::{
+        Authorization, Decision, ExchangeRequest, Facts, Sealing, TokenFacts, decide, precheck,
+    },
     jose::{UnverifiedJws, sha256},
     oauth::TokenType,
     refusal,
@@ -58,6 +60,7 @@ pub(super) async fn answer(
         key: facade.issuer.key(),
         algorithm: facade.issuer.algorithm(),
         pairwise: &facade.pairwise,
+        sealing: Sealing { keys: &facade.seal, lix: facade.issued_at.now() },
     };
     let authorization = match decide(call.law(), client, &request, facts) {
         Decision::Authorized(authorization) => authorization,

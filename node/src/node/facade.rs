@@ -7,17 +7,18 @@ use exequatur_federation::{
     config::NodeSettings,
     law::Law,
     revocation::{ListId, Revocation, RevocationView, StatusReference},
+    seal::SealKeys,
     subject::PairwiseKey,
 };
 
-use super::{PAIRWISE, Seams, StartError, resolve, token_keys};
+use super::{PAIRWISE, Seams, StartError, resolve, seal::seal_keys, token_keys};
 use crate::{
     audit::{AuditLog, CountedRefusals},
     entropy::draw,
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
     hsm::{KeyStore, Signer},
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
+    revocation::{IssuedAt, SharedView, StatusIndexes},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
@@ -29,6 +30,7 @@ pub(super) struct Prepared {
     law: Arc<Law>,
     issuer: Issuer,
     pairwise: PairwiseKey,
+    seal: SealKeys,
     documents: Documents,
     keys: IssuerKeys,
     metrics: Arc<Metrics>,
@@ -52,6 +54,7 @@ impl Prepared {
             documents: Documents::new(&law, &issuer)?,
             issuer,
             pairwise,
+            seal: seal_keys(keys, &law)?,
             keys: issuer_keys(settings, directory, seams)?,
             metrics: Arc::clone(metrics),
             law,
@@ -62,7 +65,7 @@ impl Prepared {
     pub(super) fn complete(
         self,
         (audit, revocations): (AuditLog, Arc<SharedView>),
-        list: ListId,
+        (list, issued_at): (ListId, IssuedAt),
         seams: &Seams,
     ) -> Facade {
         let rates =
@@ -74,6 +77,8 @@ impl Prepared {
             counted: Arc::new(CountedRefusals::default()),
             keys: Arc::new(self.keys),
             pairwise: self.pairwise,
+            seal: self.seal,
+            issued_at,
             revocations,
             indexes: Arc::new(StatusIndexes::new(list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),

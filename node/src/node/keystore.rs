@@ -8,7 +8,7 @@ use exequatur_federation::{
     region::RegionId,
 };
 
-use super::{Seams, StartError, resolve};
+use super::{Seams, StartError, resolve, seal::SECRETS};
 use crate::hsm::{
     KeyStore, Purpose,
     doctor::{self, Check, DoctorReport},
@@ -99,9 +99,11 @@ pub fn initialise_key_store(
             made.push(format!("{purpose} {} {}", algorithm.as_str(), signer.key_id()));
         }
     }
-    if store.secret(PAIRWISE)?.is_none() {
-        store.create_secret(PAIRWISE)?;
-        made.push(format!("secret {PAIRWISE}"));
+    for name in SECRETS {
+        if store.secret(name)?.is_none() {
+            store.create_secret(name)?;
+            made.push(format!("secret {name}"));
+        }
     }
     Ok(made)
 }
@@ -124,14 +126,17 @@ pub fn examine_key_store(
         }
     };
     if report.is_healthy() {
-        let secret = open_key_store(region, settings, directory, seams)
-            .and_then(|store| store.secret(PAIRWISE).map_err(StartError::from));
-        let (ok, detail) = match secret {
-            Ok(Some(_)) => (true, "it is there".to_owned()),
-            Ok(None) => (false, "it is not there: `exequatur init` makes it".to_owned()),
-            Err(error) => (false, error.to_string()),
-        };
-        report.checks.push(Check { name: format!("secret {PAIRWISE}"), ok, detail });
+        let store = open_key_store(region, settings, directory, seams);
+        report.checks.extend(SECRETS.map(|name| {
+            let secret = store.as_ref().map(|store| store.secret(name));
+            let (ok, detail) = match secret {
+                Ok(Ok(Some(_))) => (true, "it is there".to_owned()),
+                Ok(Ok(None)) => (false, "it is not there: `exequatur init` makes it".to_owned()),
+                Ok(Err(error)) => (false, error.to_string()),
+                Err(error) => (false, error.to_string()),
+            };
+            Check { name: format!("secret {name}"), ok, detail }
+        }));
     }
     report
 }

@@ -9,6 +9,7 @@ mod keystore;
 mod listen;
 mod maintenance;
 mod open;
+mod seal;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -33,7 +34,7 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::SharedView,
+    revocation::{IssuedAt, SharedView},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -52,6 +53,7 @@ pub use keystore::{
 };
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
+pub use seal::{FIRST_DIGEST, FIRST_TRAILER};
 
 /// How long the last records may take to become durable when the node stops.
 const LAST_WRITE_MAX: Duration = Duration::from_secs(5);
@@ -170,7 +172,10 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
-        let facade = Arc::new(prepared.complete((audit, revocations), list, &seams));
+        let consensus = cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()));
+        let issued_at = IssuedAt::of(consensus);
+        let facade = prepared.complete((audit, revocations), (list, issued_at), &seams);
+        let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
         Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
     }

@@ -28,6 +28,16 @@ pub enum StartError {
     /// The node does not take part in its federation.
     #[error(transparent)]
     Cluster(Box<super::ClusterError>),
+    /// There is no key to seal something for another region with.
+    #[error(
+        "`introspect_in` names `{reader}`, but the key store has no key to seal for it with: \
+         `exequatur keys share {reader} --out FILE` makes one, and there `exequatur keys take FILE` \
+         takes it over"
+    )]
+    BorderKeyMissing {
+        /// The other region.
+        reader: RegionId,
+    },
     /// A document cannot be written.
     #[error(transparent)]
     Documents(#[from] DocumentsError),

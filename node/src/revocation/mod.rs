@@ -2,7 +2,9 @@
 //! lists that new tokens get.
 
 mod indexes;
+mod issued_at;
 mod view;
 
 pub use indexes::{IndexError, StatusIndexes};
+pub use issued_at::IssuedAt;
 pub use view::SharedView;

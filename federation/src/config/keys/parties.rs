@@ -13,6 +13,12 @@ pub(super) static RESOURCE: Shape = Shape {
         optional("scopes", TEXTS, "Scopes that it knows. None by default."),
         optional("claims", TEXTS, "Claims that it gets, by their names here. None by default."),
         optional("introspect_as", TEXTS, "Clients that may ask about tokens for it."),
+        optional(
+            "introspect_in",
+            TEXTS,
+            "Other regions that may be asked about tokens for it; at most 4. They answer members of \
+             the protocol only, never claims. None by default.",
+        ),
         defaulted(
             "sector",
             Kind::Name,

@@ -17,7 +17,7 @@ use super::cause::Circumstances;
 use crate::facade::ErrorBody;
 
 /// Claims of a rehearsed token that a node draws at random: an example would only mislead.
-const MADE_UP: [&str; 2] = ["jti", "status"];
+const MADE_UP: [&str; 3] = ["exq", "jti", "status"];
 
 /// What is shown.
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ pub(super) struct Report<'a> {
     upstream: Option<&'a str>,
     subject: Option<&'static str>,
     rules: Vec<RuleEffect<'a>>,
-    /// Payload of the token that would be issued, without `jti` and `status`.
+    /// Payload of the token that would be issued, without `exq`, `jti` and `status`.
     claims: Option<Map<String, Value>>,
     refusal: Option<Refused<'a>>,
 }
@@ -195,7 +195,7 @@ impl Refused<'_> {
 }
 
 fn issued(claims: &Map<String, Value>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nthe token, without `jti` and `status`; pseudonyms are examples")?;
+    writeln!(out, "\nthe token, without `exq`, `jti` and `status`; pseudonyms are examples")?;
     for (name, value) in claims {
         writeln!(out, "  {name:<18} {value}")?;
     }

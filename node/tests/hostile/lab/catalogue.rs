@@ -40,6 +40,7 @@ const PROMISES: &[(&str, u16, &str)] = &[
     ("requester_not_allowed", 400, "invalid_request"),
     ("scope_not_allowed", 400, "invalid_scope"),
     ("scope_malformed", 400, "invalid_scope"),
+    ("seal_key_missing", 503, "temporarily_unavailable"),
     ("sender_constraint_required", 400, "invalid_target"),
     ("service_not_allowed", 400, "invalid_request"),
     ("signing_unavailable", 503, "temporarily_unavailable"),
