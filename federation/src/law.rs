@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     client::{Client, ClientId},
+    freshness::Bounds,
     region::{Jurisdiction, RegionId},
     residency::{ClaimRule, TransferRule},
     time::Ttl,
@@ -36,6 +37,8 @@ pub struct Law {
     pub clients: BTreeMap<ClientId, Client>,
     /// Lifetime of an access token where the resource says nothing.
     pub access_token_ttl: Ttl,
+    /// How old the view of revocations may be where the resource says nothing.
+    pub freshness: Bounds,
     /// SHA-256 over the region's and the federation's files and the files of clients that they name:
     /// names this law in audit records.
     pub digest: [u8; 32],
@@ -66,6 +69,9 @@ pub struct Resource {
     pub auth_age_max: Option<Ttl>,
     /// Whether it takes only sender-constrained tokens.
     pub require_sender_constraint: bool,
+    /// How old the view of revocations may be where its tokens are concerned: the region's bounds, or
+    /// stricter ones.
+    pub freshness: Bounds,
 }
 
 impl Law {
@@ -74,6 +80,13 @@ impl Law {
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         let by_audience = || self.resources.values().find(|r| r.audience.as_deref() == Some(name));
         self.resources.get(name).or_else(by_audience)
+    }
+
+    /// The shortest age at which the view is stale for anybody: how often it is probed follows.
+    #[must_use]
+    pub fn staleness_min(&self) -> Ttl {
+        let resources = self.resources.values().map(|resource| resource.freshness.max_staleness);
+        resources.fold(self.freshness.max_staleness, Ttl::min)
     }
 
     /// URL of the token endpoint, as metadata publishes it.

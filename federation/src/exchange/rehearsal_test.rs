@@ -11,6 +11,7 @@ use crate::{
     client::ClientId,
     config::{SourceFile, compile},
     exchange::{Decision, Facts, TokenFacts, decide},
+    freshness::{Moment, ViewFacts},
     jose::{PublicKey, SigningInput},
     oauth::GRANT_TOKEN_EXCHANGE,
 };
@@ -84,6 +85,7 @@ fn decided(law: &Law, token: UnverifiedJws, keys: Arc<JwkSet>) -> Result<AccessT
         now: NOW,
         token_id: TokenId::new([0; 16]),
         status: StatusReference { list: ListId::new(0), index: 0 },
+        view: ViewFacts::alone(Moment::default()),
         subject: TokenFacts {
             presented: Presented::Read(Ok(token)),
             keys: Some(IssuerKeys::Available(keys)),

@@ -9,6 +9,7 @@ use exequatur_federation::{
     client::SecretHash,
     config::{SourceFile, compile, secret_hash_text},
     exchange::{Authorization, Decision, ExchangeRequest, Facts, TokenFacts, decide},
+    freshness::{Moment, ViewFacts},
     jose::{Algorithm, JwkSet, PublicKey, UnverifiedJws, base64url, sha256},
     law::Law,
     oauth::{GRANT_TOKEN_EXCHANGE, TokenType},
@@ -92,7 +93,14 @@ impl World {
             ..ExchangeRequest::default()
         };
         let subject = read(token);
-        Ask { world: self, client: "gateway-eu", request, subject, actor: None }
+        Ask {
+            world: self,
+            client: "gateway-eu",
+            request,
+            subject,
+            actor: None,
+            view: ViewFacts::alone(Moment::default()),
+        }
     }
 
     fn facts(&self, presented: &Presented) -> TokenFacts {
@@ -109,9 +117,15 @@ pub(crate) struct Ask<'w> {
     pub(crate) request: ExchangeRequest,
     pub(crate) subject: Presented,
     pub(crate) actor: Option<Presented>,
+    pub(crate) view: ViewFacts,
 }
 
 impl<'w> Ask<'w> {
+    pub(crate) const fn under(mut self, view: ViewFacts) -> Self {
+        self.view = view;
+        self
+    }
+
     pub(crate) fn by_client(mut self, client: &'w str) -> Self {
         self.client = client;
         self
@@ -150,6 +164,7 @@ impl<'w> Ask<'w> {
             now: world.now,
             token_id: TokenId::new([9; 16]),
             status: StatusReference { list: ListId::new(7), index: 11 },
+            view: self.view,
             subject: world.facts(&self.subject),
             actor: self.actor.as_ref().map(|actor| world.facts(actor)),
             key: &public_key(ISSUER).thumbprint(),

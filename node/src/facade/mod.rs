@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
+    revocation::{SharedView, StatusIndexes, ViewAge},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -56,6 +56,8 @@ pub struct Facade {
     pub pairwise: PairwiseKey,
     /// What is revoked.
     pub revocations: Arc<SharedView>,
+    /// How old that is.
+    pub view_age: Arc<ViewAge>,
     /// Places in status lists for new tokens.
     pub indexes: Arc<StatusIndexes>,
     /// Global tokens that were verified before.

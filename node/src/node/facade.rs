@@ -17,7 +17,7 @@ use crate::{
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
     hsm::{KeyStore, Signer},
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
+    revocation::{SharedView, StatusIndexes, ViewAge},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
@@ -61,7 +61,8 @@ impl Prepared {
     /// Adds what the database holds.
     pub(super) fn complete(
         self,
-        (audit, revocations): (AuditLog, Arc<SharedView>),
+        audit: AuditLog,
+        (revocations, view_age): (Arc<SharedView>, Arc<ViewAge>),
         list: ListId,
         seams: &Seams,
     ) -> Facade {
@@ -75,6 +76,7 @@ impl Prepared {
             keys: Arc::new(self.keys),
             pairwise: self.pairwise,
             revocations,
+            view_age,
             indexes: Arc::new(StatusIndexes::new(list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
             tokens: TokenCache::new(self.metrics.cache("regional_tokens")),

@@ -31,7 +31,7 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::SharedView,
+    revocation::{SharedView, ViewAge},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -167,7 +167,9 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
-        let facade = Arc::new(prepared.complete((audit, revocations), list, &seams));
+        let view_age = Arc::new(ViewAge::alone(Arc::clone(&seams.clock)));
+        let facade = prepared.complete(audit, (revocations, view_age), list, &seams);
+        let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
         Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
     }

@@ -1,8 +1,10 @@
-//! A node's side of revocation: the view that every decision reads, and the places in status
-//! lists that new tokens get.
+//! A node's side of revocation: the view that every decision reads, the places in status
+//! lists that new tokens get, and how old the view is.
 
 mod indexes;
 mod view;
+mod view_age;
 
 pub use indexes::{IndexError, StatusIndexes};
 pub use view::SharedView;
+pub use view_age::ViewAge;
