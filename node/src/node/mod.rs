@@ -31,7 +31,7 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::{SharedView, ViewAge},
+    revocation::{SharedView, ViewAge, ViewReport},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -167,7 +167,10 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
-        let view_age = Arc::new(ViewAge::alone(Arc::clone(&seams.clock)));
+        let view_age = match &cluster {
+            Some(cluster) => Arc::clone(cluster.view_age()),
+            None => Arc::new(ViewAge::alone(Arc::clone(&seams.clock))),
+        };
         let facade = prepared.complete(audit, (revocations, view_age), list, &seams);
         let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
@@ -220,12 +223,23 @@ impl Node {
             conditions: maintenance::Conditions::register(&health),
         };
         parts.spawn(upkeep.run());
+        let view_report = ViewReport {
+            age: Arc::clone(&facade.view_age),
+            bounds: facade.law.freshness,
+            condition: health.condition("revocation_view"),
+            meters: metrics.view.clone(),
+        };
+        parts.spawn(view_report.run());
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
             let condition = health.condition("consensus");
             parts.spawn(ClusterPart::report(Arc::clone(cluster.consensus()), condition));
             if let Some(admin) = admin {
-                let view = Arc::new(OperatorsView(Arc::clone(cluster.consensus())));
+                let view = Arc::new(OperatorsView {
+                    consensus: Arc::clone(cluster.consensus()),
+                    view_age: Arc::clone(&facade.view_age),
+                    bounds: facade.law.freshness,
+                });
                 serve_operators(&mut parts, (&facade, admin), view, stopped);
             }
         }

@@ -2,9 +2,13 @@
 //! lists that new tokens get, and how old the view is.
 
 mod indexes;
+mod probe;
+mod report;
 mod view;
 mod view_age;
 
 pub use indexes::{IndexError, StatusIndexes};
+pub use probe::{Diverged, Prober};
+pub use report::ViewReport;
 pub use view::SharedView;
 pub use view_age::ViewAge;

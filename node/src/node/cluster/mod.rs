@@ -26,6 +26,7 @@ use crate::{
     identity::{DirectoryError, StartRefused},
     net::certificate::POLL_INTERVAL,
     peer::{CredentialError, PeerServer, limits::PeerLimits},
+    revocation::{Diverged, Prober, ViewAge},
     telemetry::{health::Condition, metrics::Metrics},
 };
 
@@ -95,6 +96,9 @@ pub enum ClusterFault {
     /// The ledger is of a later release.
     #[error(transparent)]
     Older(OlderThanLedger),
+    /// The ledger is not what the others have.
+    #[error(transparent)]
+    Diverged(Diverged),
     /// Consensus stopped.
     #[error("consensus has stopped: {0}")]
     Consensus(String),
@@ -111,6 +115,8 @@ pub(super) struct ClusterPart {
     stop: watch::Sender<bool>,
     fault: FaultSignal,
     older: watch::Receiver<Option<OlderThanLedger>>,
+    diverged: watch::Receiver<Option<Diverged>>,
+    view_age: Arc<ViewAge>,
     peer: SocketAddr,
 }
 
@@ -129,6 +135,10 @@ impl ClusterPart {
             .build()
             .map_err(ClusterError::Thread)?;
         let (seams, metrics) = (seams.clone(), Arc::clone(metrics));
+        let view = (
+            Arc::new(ViewAge::of_member(Arc::clone(&seams.clock))),
+            Duration::from_secs(u64::from(configured.compiled.law.staleness_min().seconds())),
+        );
         let assembling =
             assemble(configured.clone(), Arc::clone(keys), (seams, Arc::clone(&metrics)));
         let started = async move {
@@ -141,7 +151,7 @@ impl ClusterPart {
         let started = runtime.spawn(started).await.unwrap_or(Err(ClusterError::BrokeOff));
         match started {
             Ok((listener, address, assembled)) => {
-                Ok(Self::run(assembled, (listener, address), runtime, &metrics))
+                Ok(Self::run(assembled, (listener, address), (runtime, view), &metrics))
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -153,8 +163,8 @@ impl ClusterPart {
     fn run(
         assembled: Assembled,
         (listener, peer): (TcpListener, SocketAddr),
-        runtime: Runtime,
-        metrics: &Metrics,
+        (runtime, (view_age, max_staleness)): (Runtime, (Arc<ViewAge>, Duration)),
+        metrics: &Arc<Metrics>,
     ) -> Self {
         let Assembled { running, greeter, acceptor, watch: credentials, fault } = assembled;
         let (stop, mut stopped) = watch::channel(false);
@@ -175,6 +185,20 @@ impl ClusterPart {
             };
             parts.spawn_on(named, handle);
         }
+        let (told, diverged) = watch::channel(None);
+        let prober = Prober {
+            leader: Arc::<Consensus>::clone(&consensus),
+            published: consensus.published(),
+            age: Arc::clone(&view_age),
+            max_staleness,
+            metrics: Arc::clone(metrics),
+            diverged: told,
+        };
+        let probing = async move {
+            prober.run().await;
+            "the probe of the leader"
+        };
+        parts.spawn_on(probing, handle);
         let anchored = Arc::clone(&consensus);
         let anchoring = async move {
             let mut due = tokio::time::interval(ANCHOR_INTERVAL);
@@ -200,11 +224,17 @@ impl ClusterPart {
             "the peer port"
         };
         parts.spawn_on(serving, handle);
-        Self { consensus, runtime: Some(runtime), parts, stop, fault, older: running.older, peer }
+        let (older, runtime) = (running.older, Some(runtime));
+        Self { consensus, runtime, parts, stop, fault, older, diverged, view_age, peer }
     }
 
     pub(super) const fn consensus(&self) -> &Arc<Consensus> {
         &self.consensus
+    }
+
+    /// How old the view of revocations is.
+    pub(super) const fn view_age(&self) -> &Arc<ViewAge> {
+        &self.view_age
     }
 
     pub(super) const fn peer_address(&self) -> SocketAddr {
@@ -224,6 +254,11 @@ impl ClusterPart {
                 Ok(older) = self.older.wait_for(Option::is_some) => {
                     if let Some(older) = older.clone() {
                         return ClusterFault::Older(older);
+                    }
+                }
+                Ok(diverged) = self.diverged.wait_for(Option::is_some) => {
+                    if let Some(diverged) = *diverged {
+                        return ClusterFault::Diverged(diverged);
                     }
                 }
                 Some(ended) = self.parts.join_next() => {
