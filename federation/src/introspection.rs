@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     authenticate::AuthenticatedClient,
     client::{Client, ClientId},
+    freshness::{self, Freshness, Traffic, ViewFacts},
+    jose::UnverifiedJws,
     law::{Law, Resource},
     revocation::RevocationView,
     seal::PRIVATE_PREFIX,
@@ -39,18 +41,20 @@ impl Introspection {
     }
 
     /// The payload of a signed answer: `iss`, `aud`, `iat` and the answer under
-    /// `token_introspection` (RFC 9701 section 5). `aud` is the caller's client id.
+    /// `token_introspection` (RFC 9701 section 5). `aud` is the caller's client id; `as_of` is the
+    /// moment that the view of revocations was complete at.
     #[must_use]
     pub fn to_signed_payload(
         &self,
         law: &Law,
         caller: &str,
-        now: UnixTime,
+        (now, as_of): (UnixTime, UnixTime),
     ) -> impl Serialize + use<> {
         json!({
             "iss": law.issuer,
             "aud": caller,
             "iat": now,
+            "as_of": as_of,
             "token_introspection": self.members,
         })
     }
@@ -92,6 +96,27 @@ pub fn introspect(
     members.insert("active".to_owned(), Value::Bool(true));
     members.insert("token_type".to_owned(), json!("Bearer"));
     Introspection { members }
+}
+
+/// Judges how old the view of revocations is for an answer about a token. `token` is as in
+/// [`introspect`]; `read` is what a text says that is no token of this region. Whether it is one of
+/// another region is believed without a signature: that only makes the answer stricter.
+#[must_use]
+pub fn judge_view(
+    law: &Law,
+    token: Option<&RegionalToken>,
+    read: Option<&UnverifiedJws>,
+    view: &ViewFacts,
+) -> Freshness {
+    let Some(token) = token else {
+        let issuer = read.and_then(UnverifiedJws::issuer).filter(|issuer| *issuer != law.issuer);
+        let elsewhere = law.region_issuers.values().any(|region| issuer == Some(region));
+        let traffic = if elsewhere { Traffic::Border } else { Traffic::Resident };
+        return freshness::judge(&law.freshness, traffic, view);
+    };
+    let resource = law.resources.get(token.audience());
+    let bounds = resource.map_or(&law.freshness, |resource| &resource.freshness);
+    freshness::judge(bounds, Traffic::Resident, view)
 }
 
 /// A caller of one tenant learns nothing about tokens for a resource that serves others as well.

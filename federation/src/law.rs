@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     client::{Client, ClientId},
+    freshness::Bounds,
     region::{Jurisdiction, RegionId, RegionNumber},
     residency::{ClaimRule, TransferRule},
     time::Ttl,
@@ -38,6 +39,8 @@ pub struct Law {
     pub clients: BTreeMap<ClientId, Client>,
     /// Lifetime of an access token where the resource says nothing.
     pub access_token_ttl: Ttl,
+    /// How old the view of revocations may be where the resource says nothing.
+    pub freshness: Bounds,
     /// SHA-256 over the region's and the federation's files and the files of clients that they name:
     /// names this law in audit records.
     pub digest: [u8; 32],
@@ -70,6 +73,9 @@ pub struct Resource {
     pub auth_age_max: Option<Ttl>,
     /// Whether it takes only sender-constrained tokens.
     pub require_sender_constraint: bool,
+    /// How old the view of revocations may be where its tokens are concerned: the region's bounds, or
+    /// stricter ones.
+    pub freshness: Bounds,
 }
 
 impl Law {
@@ -91,6 +97,13 @@ impl Law {
     pub fn foreign_readers(&self) -> BTreeMap<RegionNumber, RegionId> {
         let named = self.resources.values().flat_map(|resource| &resource.introspect_in);
         named.filter_map(|id| Some((*self.region_numbers.get(id)?, id.clone()))).collect()
+    }
+
+    /// The shortest age at which the view is stale for anybody: how often it is probed follows.
+    #[must_use]
+    pub fn staleness_min(&self) -> Ttl {
+        let resources = self.resources.values().map(|resource| resource.freshness.max_staleness);
+        resources.fold(self.freshness.max_staleness, Ttl::min)
     }
 
     /// URL of the token endpoint, as metadata publishes it.

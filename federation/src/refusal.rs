@@ -281,6 +281,9 @@ catalogue! {
     OVERLOADED = "overloaded", 503 TemporarilyUnavailable,
         "The node has more requests than it can serve.",
         "Wait as long as `Retry-After` says and send the request again.";
+    VIEW_STALE = "view_stale", 503 TemporarilyUnavailable,
+        "The node has not been able to confirm for too long that it knows every revocation.",
+        "Wait as long as `Retry-After` says, or ask another node of the region; `/readyz` says since when and why.";
     ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", 503 TemporarilyUnavailable,
         "The provider's keys cannot be had at the moment.",
         "Wait as long as `Retry-After` says; `/readyz` names the issuer and the reason.";

@@ -56,6 +56,9 @@ pub struct AccessToken {
     pub actor: Option<Value>,
     /// The authentication context class and time, where the resource asks for them.
     pub authentication: Authentication,
+    /// Whether it was issued although nobody knew whether the view of revocations was complete
+    /// (`exq_stale`).
+    pub stale: bool,
     /// Where its status stands.
     pub status: StatusReference,
     /// What is sealed for the regions: the claim `exq`.
@@ -93,6 +96,9 @@ impl AccessToken {
         }
         if let Some(actor) = &self.actor {
             put("act", actor.clone());
+        }
+        if self.stale {
+            put("exq_stale", json!(true));
         }
         if let Some(acr) = &self.authentication.acr {
             put("acr", json!(acr));

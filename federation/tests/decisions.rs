@@ -18,6 +18,7 @@ mod decisions {
     mod exchange_subjects;
     mod exchange_targets;
     mod exchange_tenants;
+    mod freshness;
     mod introspection;
     mod properties;
     mod records;

@@ -127,9 +127,11 @@ fn broken_files_are_answered_with_every_error_at_once() {
         "clients_that_cannot_authenticate",
         "cluster_tables_that_lack_their_other_half",
         "cluster_that_is_stale_in_every_failover",
+        "local_mode_that_never_begins",
         "names_that_nothing_has",
         "not_toml",
         "quasi_identifiers_leave_together",
+        "resources_that_are_laxer_than_their_region",
         "secrets_in_the_file_are_not_shown",
         "unknown_missing_and_ill_typed_keys",
     ];

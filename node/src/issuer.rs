@@ -155,7 +155,8 @@ impl Issuer {
         Ok(input.with_signature(&signature))
     }
 
-    /// Signs an introspection answer for `caller` (RFC 9701 section 5).
+    /// Signs an introspection answer for `caller` (RFC 9701 section 5); `times` are now, and since
+    /// when everything that was revoked is known.
     ///
     /// # Errors
     /// See [`IssueError`].
@@ -163,9 +164,9 @@ impl Issuer {
         &self,
         law: &Law,
         (caller, answer): (&str, &Introspection),
-        now: UnixTime,
+        times: (UnixTime, UnixTime),
     ) -> Result<SignedToken, IssueError> {
-        let payload = answer.to_signed_payload(law, caller, now);
+        let payload = answer.to_signed_payload(law, caller, times);
         let (algorithm, key) = (self.response.algorithm(), self.response.key_id());
         let input = SigningInput::new(algorithm, TYP_INTROSPECTION, key, &payload)
             .map_err(|_| IssueError::Payload)?;

@@ -42,6 +42,14 @@ pub enum Event {
         /// The signing key.
         kid: KeyId,
     },
+    /// A recorded token was signed and not sent: the view of revocations had become stale
+    /// meanwhile. Nobody got it.
+    TokenWithheld {
+        /// `jti` of the token.
+        token_id: String,
+        /// The reason.
+        error_id: &'static str,
+    },
     /// A request of an authenticated client was refused.
     Refused {
         /// The client.
@@ -163,6 +171,9 @@ pub struct TokenAuthorized {
     pub rules: Vec<usize>,
     /// `exp`
     pub expires: UnixTime,
+    /// Whether the view of revocations was stale, as the token says (`exq_stale`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
     /// SHA-256 of the law, in base64url.
     pub law_sha256: String,
 }
@@ -224,6 +235,7 @@ impl AuditRecord {
             claims: token.claims.members().keys().cloned().collect(),
             rules: released.map(|effect| effect.rule).collect(),
             expires: token.expires,
+            stale: token.stale,
             law_sha256: base64url(&law.digest),
         }));
         let personal = Personal {

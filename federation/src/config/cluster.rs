@@ -1,16 +1,15 @@
-//! The node's part in the ledger: `[cluster]`, `[admin]`, and what they ask of `[listen]`,
-//! `[revocation]` and `federation.toml`.
+//! The node's part in the ledger: `[cluster]`, `[admin]`, and what they ask of `[listen]`
+//! and `federation.toml`.
 
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
-    time::Duration,
 };
 
 use super::{
     diagnostic::Report,
     federation::Federation,
-    settings::{Admin, AdminAddress, Cluster, Listen, Revocation, TlsFiles},
+    settings::{Admin, AdminAddress, Cluster, Listen, TlsFiles},
     table::Table,
 };
 use crate::{
@@ -102,7 +101,7 @@ pub(super) fn check_listeners(root: &Table<'_>, listen: &Listen, report: &mut Re
 pub(super) fn check_federation(
     root: &Table<'_>,
     here: &RegionId,
-    (federation, revocation): (&Federation, Option<&Revocation>),
+    federation: &Federation,
     report: &mut Report<'_>,
 ) {
     let Some(settings) = &federation.settings else { return };
@@ -119,30 +118,6 @@ pub(super) fn check_federation(
         let message = format!("`{here}` has no `number` in federation.toml");
         let hint = "a region with `[cluster]` needs one: write number = … in its [[region]]";
         report.error(&root.place_of("cluster"), message, Some(hint.to_owned()));
-    }
-    let Some(revocation) = revocation else { return };
-    let timing = settings.timing();
-    let max_staleness = Duration::from_secs(u64::from(revocation.max_staleness.seconds()));
-    let reached = timing.reached_staleness(max_staleness);
-    if max_staleness < reached {
-        let message = format!(
-            "a max_staleness of {} s is less than a view ages while a leader is replaced: {} ms for \
-             that (8 heartbeats of {} ms, 4 round trips of {} ms, 1 s), {} ms until the next probe \
-             and {} ms for it are {} ms",
-            max_staleness.as_secs(),
-            timing.failover_max.as_millis(),
-            timing.heartbeat.as_millis(),
-            timing.max_rtt.as_millis(),
-            (max_staleness / 8).as_millis(),
-            timing.max_rtt.as_millis(),
-            reached.as_millis(),
-        );
-        let hint = format!(
-            "write max_staleness = \"{}s\" or more, or a smaller max_rtt_ms in federation.toml",
-            timing.staleness_min().as_secs()
-        );
-        let place = root.table("revocation").map(|table| table.place_of("max_staleness"));
-        report.error(&place.unwrap_or_else(|| root.place.clone()), message, Some(hint));
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{keys::FEDERATION as FEDERATION_SHAPE, *};
 use crate::{
     client::{ActsAs, ClientAuth, ClientId, Grant, Rate, UpstreamIds},
+    freshness::OnStale,
     jose::Algorithm,
     residency::{Action, Coarsening, Join, Selector},
     time::Ttl,
@@ -86,9 +87,9 @@ fn a_short_file_gets_sensible_defaults() {
     assert_eq!(settings.keys.algorithm, Algorithm::Es256);
     assert_eq!(settings.store.engine, StoreEngine::Sqlite("region.db".to_owned()));
     assert_eq!(settings.audit.keep, Ttl::from_seconds(400 * 86_400));
-    assert_eq!(settings.revocation.max_staleness, Ttl::from_seconds(10));
+    assert_eq!(law.freshness.max_staleness, Ttl::from_seconds(10));
     let (stale_ttl, local_max) = (Ttl::from_seconds(60), Ttl::from_seconds(3_600));
-    assert_eq!(settings.revocation.on_stale, OnStale::Local { stale_ttl, local_max });
+    assert_eq!(law.freshness.on_stale, OnStale::Local { stale_ttl, local_max });
     assert!(settings.limits.connections > 0 && settings.limits.requests_in_flight > 0);
     let upstream = &law.upstreams["https://login.example.com/realms/global"];
     assert_eq!(upstream.clock_slack, Ttl::from_seconds(5));

@@ -16,6 +16,7 @@ mod diagnostic;
 mod explain;
 mod federation;
 mod federation_settings;
+mod freshness;
 mod keys;
 mod node;
 mod nodes;
@@ -48,8 +49,7 @@ pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{
     Admin, AdminAddress, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys, Limits,
-    Listen, NodeSettings, OnStale, Revocation, Store, StoreEngine, TlsFiles, Transport,
-    UpstreamFetch,
+    Listen, NodeSettings, Store, StoreEngine, TlsFiles, Transport, UpstreamFetch,
 };
 
 use self::{

@@ -1,19 +1,16 @@
-//! The node's own settings: `[listen]`, `[keys]`, `[store]`, `[audit]`, `[revocation]`, `[limits]`.
+//! The node's own settings: `[listen]`, `[keys]`, `[store]`, `[audit]`, `[limits]`.
 
 use std::net::SocketAddr;
 
 use super::{
     diagnostic::Report,
     settings::{
-        AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen, OnStale,
-        Revocation, Store, StoreEngine, Transport,
+        AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen, Store,
+        StoreEngine, Transport,
     },
     table::{At, Table},
 };
 use crate::{client::Rate, jose::Algorithm, time::Ttl};
-
-/// Longest time that a region goes on with a stale view.
-const LOCAL_SECONDS_MAX: u32 = 86_400;
 
 /// Reads `[listen]`.
 pub(super) fn listen(root: &Table<'_>, report: &mut Report<'_>) -> Option<Listen> {
@@ -93,27 +90,6 @@ pub(super) fn audit(root: &Table<'_>) -> Option<Audit> {
         Some(AuditExport { to: export.text("to")?.value, format: format?.value })
     });
     Some(Audit { keep: table.duration("keep")?.value, export })
-}
-
-/// Reads `[revocation]`.
-pub(super) fn revocation(root: &Table<'_>, report: &mut Report<'_>) -> Option<Revocation> {
-    let table = root.table("revocation")?;
-    let max_staleness = table.duration("max_staleness")?;
-    if max_staleness.value.seconds() == 0 {
-        report.error(&max_staleness.place, "a view is never fresher than 1s", None);
-    }
-    let local_max = table.duration("local_max")?;
-    if local_max.value.seconds() > LOCAL_SECONDS_MAX {
-        report.error(&local_max.place, "a region goes on with a stale view for at most 24h", None);
-    }
-    let on_stale = match table.text("on_stale")?.value.as_str() {
-        "refuse" => OnStale::Refuse,
-        _ => OnStale::Local {
-            stale_ttl: table.duration("stale_ttl")?.value,
-            local_max: local_max.value,
-        },
-    };
-    Some(Revocation { max_staleness: max_staleness.value, on_stale })
 }
 
 /// Reads `[limits]`: quotas and the lifetime of access tokens.

@@ -7,7 +7,7 @@ use super::{
     Files, claim, client, cluster,
     diagnostic::Report,
     federation::{Federation, jurisdiction, region_id, region_issuer},
-    node, quasi, references, resource,
+    freshness, node, quasi, references, resource,
     settings::NodeSettings,
     table::Table,
     transfer,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     client::{Client, ClientId},
+    freshness::Bounds,
     law::{Law, Resource},
     region::{Jurisdiction, RegionId},
     residency::{Action, ClaimRule, TransferRule},
@@ -54,14 +55,17 @@ pub(super) fn compile(
 ) -> Option<(Law, NodeSettings)> {
     let identity = identity(root, federation, report);
     let here = identity.as_ref().map(|i| &i.region);
-    let tables = tables(root, here, (federation, files), report);
+    let freshness = freshness::region(root, report);
+    let tables = tables(root, (here, freshness.as_ref()), (federation, files), report);
     claim::check_targets(&tables.rules, report);
     upstream::check_collisions(&tables.upstreams, federation, report);
     references::check(&tables, here, federation, report);
     let settings = settings(root, report);
     if let Some(here) = here {
-        let revocation = settings.as_ref().map(|(settings, _)| &settings.revocation);
-        cluster::check_federation(root, here, (federation, revocation), report);
+        cluster::check_federation(root, here, federation, report);
+    }
+    if root.has("cluster") {
+        freshness::check_failover(root, &tables.resources, federation, report);
     }
     // What is unused or adds up can be told only of a file that is whole.
     if !report.has_errors() {
@@ -76,12 +80,12 @@ pub(super) fn compile(
     let (mut settings, ttl) = settings?;
     settings.upstreams =
         tables.upstreams.iter().flat_map(|(_, u)| u.fetches.iter().cloned()).collect();
-    Some((law(identity, federation, tables, ttl), settings))
+    Some((law((identity, freshness?, ttl), federation, tables), settings))
 }
 
 fn tables<'d>(
     root: &Table<'d>,
-    here: Option<&RegionId>,
+    (here, freshness): (Option<&RegionId>, Option<&Bounds>),
     (federation, files): (&Federation, &Files<'_>),
     report: &mut Report<'_>,
 ) -> Tables<'d> {
@@ -96,7 +100,7 @@ fn tables<'d>(
         upstreams,
         rules: compiled(root, "claim", |t| claim::compile(t, &names, report)),
         transfers: compiled(root, "transfer", |t| transfer::compile(t, here, federation, report)),
-        resources: compiled(root, "resource", |t| resource::compile(t, report)),
+        resources: compiled(root, "resource", |t| resource::compile(t, freshness, report)),
         clients: compiled(root, "client", |t| client::compile(t, default_rate, files, report)),
     }
 }
@@ -141,7 +145,6 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
     let keys = node::keys(root, report);
     let store = node::store(root, report);
     let audit = node::audit(root);
-    let revocation = node::revocation(root, report);
     let cluster = cluster::cluster(root, report);
     let admin = cluster::admin(root, report);
     if let Some(listen) = &listen {
@@ -153,7 +156,6 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
         keys: keys?,
         store: store?,
         audit: audit?,
-        revocation: revocation?,
         limits,
         upstreams: BTreeMap::new(),
         cluster: cluster?,
@@ -162,7 +164,11 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
     Some((settings, ttl))
 }
 
-fn law(identity: Identity, federation: &Federation, tables: Tables<'_>, ttl: Ttl) -> Law {
+fn law(
+    (identity, freshness, ttl): (Identity, Bounds, Ttl),
+    federation: &Federation,
+    tables: Tables<'_>,
+) -> Law {
     let upstreams = tables.upstreams.into_iter().flat_map(|(_, u)| u.upstreams);
     let clients = tables.clients.into_iter().map(|(_, c)| (c.id.clone(), c));
     let clients: BTreeMap<ClientId, Client> = clients.collect();
@@ -183,6 +189,7 @@ fn law(identity: Identity, federation: &Federation, tables: Tables<'_>, ttl: Ttl
         resources: tables.resources.into_iter().map(|(_, r)| (r.id.clone(), r)).collect(),
         clients,
         access_token_ttl: ttl,
+        freshness,
         digest: [0; 32],
     }
 }

@@ -2,14 +2,19 @@
 
 use super::{
     diagnostic::Report,
+    freshness,
     keys::ACCESS_TOKEN_SECONDS_MAX,
     table::{At, Table},
     uri,
 };
-use crate::{client::ClientId, law::Resource, region::RegionId, time::Ttl};
+use crate::{client::ClientId, freshness::Bounds, law::Resource, region::RegionId, time::Ttl};
 
-/// Reads one `[[resource]]` table.
-pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Option<Resource> {
+/// Reads one `[[resource]]` table. Without readable bounds of the region its own are not compared.
+pub(super) fn compile(
+    table: &Table<'_>,
+    region: Option<&Bounds>,
+    report: &mut Report<'_>,
+) -> Option<Resource> {
     let id = table.text("id");
     if let Some(id) = id.as_ref().filter(|id| !uri::is_resource_uri(&id.value)) {
         let message = format!("`{}` is no absolute URI without fragment", id.value);
@@ -37,6 +42,7 @@ pub(super) fn compile(table: &Table<'_>, report: &mut Report<'_>) -> Option<Reso
         acr: table.text("acr").map(|a| a.value),
         auth_age_max: table.duration("auth_age_max").map(|d| d.value),
         require_sender_constraint: table.flag("require_sender_constraint"),
+        freshness: freshness::resource(table, region, report),
     })
 }
 

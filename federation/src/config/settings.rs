@@ -18,8 +18,6 @@ pub struct NodeSettings {
     pub store: Store,
     /// The audit log.
     pub audit: Audit,
-    /// Freshness of the revocation view.
-    pub revocation: Revocation,
     /// Quotas.
     pub limits: Limits,
     /// How keys of global issuers are fetched, by exact issuer.
@@ -182,29 +180,6 @@ pub enum ExportFormat {
     Ocsf,
 }
 
-/// Freshness of the revocation view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revocation {
-    /// Age at which the view is stale.
-    pub max_staleness: Ttl,
-    /// What happens to this region's own people then.
-    pub on_stale: OnStale,
-}
-
-/// What happens to a region's own people while the view is stale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnStale {
-    /// They are served for a while.
-    Local {
-        /// Lifetime of tokens issued meanwhile.
-        stale_ttl: Ttl,
-        /// How long that may go on.
-        local_max: Ttl,
-    },
-    /// They are refused.
-    Refuse,
-}
-
 /// Quotas of the public endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -225,15 +200,4 @@ pub struct UpstreamFetch {
     pub ca_file: Option<String>,
     /// Whether it is reached over plain HTTP; then only on loopback.
     pub loopback_http: bool,
-}
-
-impl OnStale {
-    /// The setting as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local { .. } => "local",
-            Self::Refuse => "refuse",
-        }
-    }
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::{
     authenticate::{AuthenticatedClient, Replay},
     client::{ActsAs, Grant},
+    freshness::{self, Freshness, Traffic, ViewFacts},
     jose::{Algorithm, KeyId, SigningInput},
     law::{Law, Resource},
     oauth::{GRANT_TOKEN_EXCHANGE, TYP_ACCESS_TOKEN, TokenType},
@@ -76,6 +77,8 @@ pub struct Facts<'a> {
     pub token_id: TokenId,
     /// Its place in a status list.
     pub status: StatusReference,
+    /// How old the view of revocations is.
+    pub view: ViewFacts,
     /// The subject token.
     pub subject: TokenFacts,
     /// The actor token.
@@ -106,6 +109,8 @@ pub struct Authorization {
     pub token: AccessToken,
     /// What is to be signed.
     pub signing_input: SigningInput,
+    /// What the view of revocations was good for.
+    pub freshness: Freshness,
     /// The key that is to sign it.
     pub key: KeyId,
     /// The client assertion that must not be used again.
@@ -129,6 +134,20 @@ pub struct Actor {
     pub token: Arc<VerifiedToken>,
     /// The actor's value at the upstream: personal.
     pub party: Party,
+}
+
+impl Authorization {
+    /// Whether the token, once signed, may leave now that the view of revocations is this old. It
+    /// may have waited for its signature for long.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn permit_to_leave(&self, law: &Law, view: &ViewFacts) -> Result<(), Refusal> {
+        let resource = law.resources.get(&self.token.audience);
+        let bounds = resource.map_or(&law.freshness, |resource| &resource.freshness);
+        let now = freshness::judge(bounds, Traffic::Resident, view);
+        Ok(self.freshness.permit_token(now)?)
+    }
 }
 
 impl std::fmt::Debug for Authorization {
@@ -202,6 +221,7 @@ struct Surroundings<'a> {
     now: UnixTime,
     token_id: TokenId,
     status: StatusReference,
+    view: ViewFacts,
     key: &'a KeyId,
     algorithm: Algorithm,
     pairwise: &'a PairwiseKey,
@@ -216,10 +236,12 @@ fn authorize<'law>(
     facts: Facts<'_>,
 ) -> Result<Authorization, Refusal> {
     let asked = precheck(law, client, request)?;
-    let Facts { now, token_id, status, subject, actor, key, algorithm, pairwise, sealing } = facts;
+    let Facts { now, token_id, status, view, subject, actor, key, algorithm, pairwise, sealing } =
+        facts;
     let tokens = admitted(law, client, &asked, (subject, actor), now)?;
     let sealing = Some(sealing);
-    let surroundings = Surroundings { now, token_id, status, key, algorithm, pairwise, sealing };
+    let surroundings =
+        Surroundings { now, token_id, status, view, key, algorithm, pairwise, sealing };
     let scope = request.scope.as_deref();
     narrow(law, client, (asked.resource, scope), tokens, surroundings)
 }
@@ -232,6 +254,8 @@ fn narrow<'law>(
     (subject, actor): (Admitted<'law>, Option<Admitted<'law>>),
     facts: Surroundings<'_>,
 ) -> Result<Authorization, Refusal> {
+    let freshness = freshness::judge(&resource.freshness, Traffic::Resident, &facts.view);
+    freshness.permit()?;
     let authentication = authentication::check(resource, &subject, facts.now)?;
     let input = projection_input(&subject, facts.pairwise, facts.now);
     let projection = project(&law.rules, subject.token.claims(), &input)
@@ -248,11 +272,12 @@ fn narrow<'law>(
         audience: resource.id.clone(),
         client: client.client().id.clone(),
         issued: facts.now,
-        expires: expiry(law, resource, &subject, actor.as_ref(), facts.now),
+        expires: expiry((law, resource, freshness), &subject, actor.as_ref(), facts.now),
         id: facts.token_id,
         scope,
         actor: actor::claim(&pseudonyms, &subject, actor.as_ref(), acting_client)?,
         authentication,
+        stale: freshness.is_stale(),
         status: facts.status,
         sealed: sealing::claim(law, (client.client(), resource, &subject), facts)?,
         claims: projection.claims.only(&resource.claims),
@@ -260,6 +285,7 @@ fn narrow<'law>(
     Ok(Authorization {
         signing_input: laid_out(&token, facts.key, facts.algorithm)?,
         token,
+        freshness,
         key: facts.key.clone(),
         replay: client.replay(),
         upstream: subject.upstream.name.clone(),
@@ -328,15 +354,16 @@ fn laid_out(
     Ok(input)
 }
 
-/// Never after the subject token's or the actor token's own expiry.
+/// Never after the subject token's or the actor token's own expiry, and soon if the view of
+/// revocations is stale.
 fn expiry(
-    law: &Law,
-    resource: &Resource,
+    (law, resource, freshness): (&Law, &Resource, Freshness),
     subject: &Admitted<'_>,
     actor: Option<&Admitted<'_>>,
     now: UnixTime,
 ) -> UnixTime {
-    let by_policy = now.plus(resource.ttl.unwrap_or(law.access_token_ttl));
+    let ttl = resource.ttl.unwrap_or(law.access_token_ttl);
+    let by_policy = now.plus(freshness.ttl_max().map_or(ttl, |ttl_max| ttl.min(ttl_max)));
     let by_tokens = actor.map_or(subject.expires, |actor| subject.expires.min(actor.expires));
     by_policy.min(by_tokens)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     authenticate::AuthenticatedClient,
     client::Client,
+    freshness::{Moment, ViewFacts},
     jose::{Algorithm, JwkSet, JwsError, KeyId, UnverifiedJws},
     law::Law,
     oauth::TokenType,
@@ -93,6 +94,7 @@ pub fn rehearse(
             now,
             token_id: TokenId::new([0; 16]),
             status: StatusReference { list: ListId::new(0), index: 0 },
+            view: ViewFacts::alone(Moment::default()),
             key: &KeyId::new("rehearsal"),
             algorithm: Algorithm::Es256,
             pairwise,

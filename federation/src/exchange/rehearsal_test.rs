@@ -13,6 +13,7 @@ use crate::{
     client::ClientId,
     config::{SourceFile, compile},
     exchange::{Decision, Facts, Sealing, TokenFacts, decide},
+    freshness::{Moment, ViewFacts},
     jose::{PublicKey, SigningInput},
     ledger::Lix,
     oauth::GRANT_TOKEN_EXCHANGE,
@@ -95,6 +96,7 @@ fn decided(law: &Law, token: UnverifiedJws, keys: Arc<JwkSet>) -> Result<AccessT
         now: NOW,
         token_id: TokenId::new([0; 16]),
         status: StatusReference { list: ListId::new(0), index: 0 },
+        view: ViewFacts::alone(Moment::default()),
         subject: TokenFacts {
             presented: Presented::Read(Ok(token)),
             keys: Some(IssuerKeys::Available(keys)),

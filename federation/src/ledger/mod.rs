@@ -6,6 +6,7 @@
 //! trust, time, durability and identity.
 
 mod admission;
+mod agreement;
 mod batch;
 mod command;
 mod drift;
@@ -24,6 +25,7 @@ mod snapshot;
 mod state;
 
 pub use admission::{Bearer, CLOCK_SECONDS_APART_MAX, admit};
+pub use agreement::{Agreement, StateDigest, Verdict};
 pub use batch::{BATCH_BYTES_MAX, Batch, BatchBuilder};
 pub use command::{
     AcknowledgeKey, ActivateConfig, ActivateKey, AnchorCheckpoint, AnnounceConfig,

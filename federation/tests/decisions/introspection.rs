@@ -84,11 +84,13 @@ fn tokens_end_with_the_client_and_the_service_that_they_are_for() {
 fn a_signed_answer_is_for_the_caller_and_no_access_token() {
     let world = World::new();
     let answer = answer(&world, "orders-api", Some(&world.ask(&ada()).issued()));
-    let payload = answer.to_signed_payload(&world.law, "orders-api", world.now);
+    let as_of = UnixTime::from_seconds(NOW - 2);
+    let payload = answer.to_signed_payload(&world.law, "orders-api", (world.now, as_of));
     let payload = serde_json::to_value(payload).unwrap();
     let members = payload.as_object().unwrap();
     let names: Vec<&str> = members.keys().map(String::as_str).collect();
-    assert_eq!(names, ["aud", "iat", "iss", "token_introspection"]);
+    assert_eq!(names, ["as_of", "aud", "iat", "iss", "token_introspection"]);
+    assert_eq!(payload["as_of"], json!(NOW - 2));
     assert_eq!((&payload["iss"], &payload["aud"]), (&json!(ISSUER), &json!("orders-api")));
     assert_eq!(payload["token_introspection"], Value::Object(answer.members().clone()));
 }

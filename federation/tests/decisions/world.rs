@@ -9,6 +9,7 @@ use exequatur_federation::{
     client::SecretHash,
     config::{SourceFile, compile, secret_hash_text},
     exchange::{Authorization, Decision, ExchangeRequest, Facts, Sealing, TokenFacts, decide},
+    freshness::{Moment, ViewFacts},
     jose::{Algorithm, JwkSet, PublicKey, UnverifiedJws, base64url, sha256},
     law::Law,
     ledger::Lix,
@@ -97,7 +98,15 @@ impl World {
             ..ExchangeRequest::default()
         };
         let subject = read(token);
-        Ask { world: self, client: "gateway-eu", request, subject, actor: None, drawn: 9 }
+        Ask {
+            world: self,
+            client: "gateway-eu",
+            request,
+            subject,
+            actor: None,
+            drawn: 9,
+            view: ViewFacts::alone(Moment::default()),
+        }
     }
 
     fn facts(&self, presented: &Presented) -> TokenFacts {
@@ -116,9 +125,15 @@ pub(crate) struct Ask<'w> {
     pub(crate) actor: Option<Presented>,
     /// What is random in a token: its `jti`, and its index in a status list.
     pub(crate) drawn: u8,
+    pub(crate) view: ViewFacts,
 }
 
 impl<'w> Ask<'w> {
+    pub(crate) const fn under(mut self, view: ViewFacts) -> Self {
+        self.view = view;
+        self
+    }
+
     pub(crate) fn by_client(mut self, client: &'w str) -> Self {
         self.client = client;
         self
@@ -162,6 +177,7 @@ impl<'w> Ask<'w> {
             now: world.now,
             token_id: TokenId::new([self.drawn; 16]),
             status: StatusReference { list: ListId::new(7), index: 2 + u32::from(self.drawn) },
+            view: self.view,
             subject: world.facts(&self.subject),
             actor: self.actor.as_ref().map(|actor| world.facts(actor)),
             key: &public_key(ISSUER).thumbprint(),

@@ -7,7 +7,7 @@ use exequatur_federation::{
 };
 
 use super::wire;
-use crate::consensus::control::{ClusterStatus, NodeState, NodeStatus};
+use crate::consensus::control::{ClusterStatus, NodeState, NodeStatus, ViewState, ViewStatus};
 
 /// A node's answer is not what the protocol says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,7 @@ pub(super) fn reply(status: ClusterStatus) -> wire::StatusReply {
         law: status.law.bytes().to_vec().into(),
         nodes: status.nodes.into_iter().map(node).collect(),
         survives_any_region: status.survives_any_region,
+        view: status.view.map(view),
         warnings: status.warnings,
     }
 }
@@ -62,8 +63,33 @@ pub(super) fn status(reply: wire::StatusReply) -> Result<ClusterStatus, BadReply
         law: digest("law", &reply.law)?,
         nodes: reply.nodes.into_iter().map(node_status).collect::<Result<_, _>>()?,
         survives_any_region: reply.survives_any_region,
+        view: reply.view.map(view_status).transpose()?,
         warnings: reply.warnings,
     })
+}
+
+fn view(view: ViewStatus) -> wire::View {
+    let state = match view.state {
+        ViewState::Fresh => wire::ViewState::Fresh,
+        ViewState::Local => wire::ViewState::Local,
+        ViewState::Stale => wire::ViewState::Stale,
+    };
+    wire::View {
+        age_ms: view.age_ms,
+        state: state.into(),
+        local_seconds_left: view.local_seconds_left,
+    }
+}
+
+fn view_status(view: wire::View) -> Result<ViewStatus, BadReply> {
+    let state = match view.state() {
+        wire::ViewState::Fresh => ViewState::Fresh,
+        wire::ViewState::Local => ViewState::Local,
+        wire::ViewState::Stale => ViewState::Stale,
+        wire::ViewState::Unspecified => return Err(BadReply { field: "view" }),
+    };
+    let wire::View { age_ms, local_seconds_left, .. } = view;
+    Ok(ViewStatus { age_ms, state, local_seconds_left })
 }
 
 fn node(status: NodeStatus) -> wire::NodeStatus {

@@ -4,6 +4,7 @@
 use std::{future::Future, pin::Pin};
 
 use exequatur_federation::{
+    freshness::{Bounds, Freshness, Traffic, ViewFacts, judge},
     ledger::{Digest, LogEntry, Objection},
     membership::{Build, Invite, LevelRange, NodeId, NodeTicket},
     time::UnixTime,
@@ -48,8 +49,47 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// Whether the loss of any one region leaves a quorum.
     pub survives_any_region: bool,
+    /// How old that node's view of revocations is; not known to consensus itself.
+    pub view: Option<ViewStatus>,
     /// What an operator should look at, as sentences.
     pub warnings: Vec<String>,
+}
+
+/// How old a node's view of revocations is, by the region's own bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewStatus {
+    /// Milliseconds since the last probe that succeeded was sent, if one has since the node started.
+    pub age_ms: Option<u64>,
+    /// What it is good for.
+    pub state: ViewState,
+    /// Seconds until it is good for nothing, in [`ViewState::Local`].
+    pub local_seconds_left: Option<u64>,
+}
+
+/// What a view is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewState {
+    /// For everything.
+    Fresh,
+    /// For the region's own people.
+    Local,
+    /// For nothing.
+    Stale,
+}
+
+impl ViewStatus {
+    /// The status of a view.
+    #[must_use]
+    pub fn of(bounds: &Bounds, facts: &ViewFacts) -> Self {
+        let (state, local_seconds_left) = match judge(bounds, Traffic::Resident, facts) {
+            Freshness::Fresh => (ViewState::Fresh, None),
+            Freshness::Local { left, .. } => (ViewState::Local, Some(left.as_secs())),
+            Freshness::Stale => (ViewState::Stale, None),
+        };
+        let age = facts.age();
+        let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        Self { age_ms, state, local_seconds_left }
+    }
 }
 
 /// What a node is to its federation.

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +13,8 @@ use std::{
 
 use exequatur_federation::{
     ledger::{
-        Bearer, Command, Digest, Join, Leave, Ledger, List, Objection, Outcome, Rejection, Revoke,
+        Bearer, Command, Digest, Join, Leave, Ledger, List, LogId, Objection, Outcome, Rejection,
+        Revoke, StateDigest,
     },
     membership::{Invitation, Invite, LEVELS, NodeId, NodeTicket, RaftTiming},
     region::RegionNumber,
@@ -24,11 +27,13 @@ use tokio::{
 };
 
 use super::{
-    LeaderAction, LeaderContact, LogStore, Raft, RaftId, Snapshots, VoterChange,
+    LeaderAction, LeaderContact, LogStore, Probed, Raft, RaftId, ReadIndexError, Snapshots,
+    VoterChange,
     control::{Acting, ControlError},
     leader::Leader,
     members::{Members, members},
     proposer::{Answer, ProposeError, Proposer},
+    read_index::LeaderReads,
     signing::ProposalMaker,
     state_machine::{LedgerView, SharedLedger},
 };
@@ -48,6 +53,7 @@ pub struct Consensus {
     pub(super) proposer: Proposer,
     pub(super) maker: ProposalMaker,
     pub(super) elsewhere: Arc<dyn Elsewhere>,
+    pub(super) reads: LeaderReads,
     pub(super) signer: Arc<dyn Signer>,
     pub(super) contact: Arc<LeaderContact>,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,7 +70,14 @@ pub struct Consensus {
 pub(super) trait Elsewhere: Send + Sync {
     /// See [`LeaderAction`].
     fn act(&self, leader: NodeId, action: LeaderAction) -> Acting<'_, ()>;
+
+    /// Asks how far the ledger goes.
+    fn probe(&self, leader: NodeId, state: Option<StateDigest>, limit: Duration) -> Probing<'_>;
 }
+
+/// What a node said to a probe, still to come.
+pub(super) type Probing<'a> =
+    Pin<Box<dyn Future<Output = Result<Probed, ReadIndexError>> + Send + 'a>>;
 
 /// What `federation.toml` says of regions and nodes that the ledger does not: names and addresses.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +101,12 @@ impl Consensus {
     #[must_use]
     pub fn view(&self) -> Arc<LedgerView> {
         self.shared.load()
+    }
+
+    /// Tells how far the published state is, each time after it can be read.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<Option<LogId>> {
+        self.shared.applied()
     }
 
     /// This node and its region.

@@ -16,6 +16,7 @@ mod log_store;
 mod members;
 mod network;
 mod proposer;
+mod read_index;
 mod runtime;
 mod service;
 mod signing;
@@ -28,7 +29,7 @@ mod upkeep;
 
 pub use admission::ComeAgain;
 pub use contact::LeaderContact;
-pub use convert::{ENTRIES_MAX, Forwarded, LeaderAction};
+pub use convert::{Confirmation, ENTRIES_MAX, Forwarded, LeaderAction, Probed};
 pub use disk::{DataDirectory, DiskExecutor, DiskThread, Job, LogDisk, SnapshotDisk, Space};
 pub use fault::{FaultSignal, StorageFault};
 pub use handle::{Consensus, FederationMap};
@@ -36,6 +37,7 @@ pub use log_store::{AnchorSink, DiskSpace, LogParts, LogReader, LogStore, OpenLo
 pub use members::VoterChange;
 pub use network::{Connection, ForwardError, Forwarder, Network};
 pub use proposer::{Answer, PROPOSALS_PER_CALL_MAX, ProposeError};
+pub use read_index::{ReadIndexError, ReadingIndex, ReadsIndex};
 pub use runtime::SeededRuntime;
 pub use service::{
     Deadline, Leads, OlderThanLedger, Parts, PeerCalls, PeerService, RoomCheck, SNAPSHOT_BYTES_MAX,

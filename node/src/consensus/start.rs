@@ -7,7 +7,7 @@ use std::{
 };
 
 use exequatur_federation::{
-    ledger::{Batch, Bearer, Digest, Ledger, LedgerId},
+    ledger::{Batch, Bearer, Digest, Ledger, LedgerId, StateDigest},
     membership::{Certified, NodeId, RaftTiming},
 };
 use openraft::{Config, ConfigError, SnapshotPolicy, errors::Fatal};
@@ -15,15 +15,16 @@ use tokio::sync::watch;
 
 use super::{
     Consensus, ENTRIES_MAX, FederationMap, Forwarded, Forwarder, LeaderAction, LeaderContact,
-    Leads, Network, OlderThanLedger, Parts, PeerCalls, PeerService, Raft, RaftId, RaftMember,
-    SnapshotCheck, Snapshots, TypeConfig,
+    Leads, Network, OlderThanLedger, Parts, PeerCalls, PeerService, Probed, Raft, RaftId,
+    RaftMember, SnapshotCheck, Snapshots, TypeConfig,
     control::{Acting, ControlError},
     convert::from_log_id,
-    handle::Elsewhere,
+    handle::{Elsewhere, Probing},
     leader::{Leader, Router},
     log_store::LogStore,
     members::Members,
     proposer::Proposer,
+    read_index::LeaderReads,
     signing::{ProposalMaker, Proposing},
     state_machine::StateMachine,
     upkeep::Upkeep,
@@ -111,6 +112,10 @@ impl Leads for LeaderDuties {
         self.0.leader.take_from(from, &batch).await
     }
 
+    async fn probed(&self, from: Certified, state: Option<StateDigest>) -> Probed {
+        self.0.reads.probed((from.node, self.0.own.node), state.as_ref()).await
+    }
+
     async fn act(&self, from: Certified, action: LeaderAction) -> Result<(), ControlError> {
         tracing::info!(node = %from.node, region = %from.region, ?action, "asked as the leader");
         if !self.0.leads() {
@@ -126,6 +131,10 @@ impl Leads for LeaderDuties {
 impl<C: PeerConnector> Elsewhere for (Forwarder<C>, Duration) {
     fn act(&self, leader: NodeId, action: LeaderAction) -> Acting<'_, ()> {
         Box::pin(async move { self.0.control(leader, &action, self.1).await })
+    }
+
+    fn probe(&self, leader: NodeId, state: Option<StateDigest>, limit: Duration) -> Probing<'_> {
+        Box::pin(async move { self.0.probe(leader, state.as_ref(), limit).await })
     }
 }
 
@@ -163,6 +172,7 @@ pub async fn start<C: PeerConnector>(parts: ConsensusParts<C>) -> Result<Running
         members: Members::new(raft.clone(), shared.clone()),
         maker: ProposalMaker::new(made, Arc::clone(&parts.clock)),
         elsewhere: Arc::new((elsewhere, patience.saturating_mul(4))),
+        reads: LeaderReads::new(raft.clone(), shared.clone()),
         raft,
         shared,
         leader,

@@ -68,6 +68,7 @@ impl Consensus {
             state_digest: ledger.digest(),
             law: ledger.law().digest,
             nodes: self.nodes(&metrics, ledger, &voters),
+            view: None,
             survives_any_region: faults.is_empty() && applied_survives,
             warnings,
         }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use exequatur_federation::{
     authenticate::AuthenticatedClient,
-    introspection::introspect,
+    freshness::ViewFacts,
+    introspection::{Introspection, introspect, judge_view},
     jose::{UnverifiedJws, sha256},
     refusal,
     seal::OpenError,
+    time::UnixTime,
     token::RegionalToken,
 };
 use http::{HeaderMap, header::ACCEPT};
@@ -15,7 +17,7 @@ use http::{HeaderMap, header::ACCEPT};
 use super::{
     Facade,
     form::Form,
-    pipeline::{Answer, Call, Refused},
+    pipeline::{Answer, Call, JSON, Refused},
 };
 
 /// Media type of a signed answer (RFC 9701 section 4).
@@ -33,16 +35,35 @@ pub(super) async fn answer(
     let facade = call.facade;
     let token = find(facade, text);
     refuse_unreadable(token.as_deref())?;
-    let view = facade.revocations.current();
-    let answer = introspect(call.law(), client, token.as_deref(), &view, call.now);
-    drop(view);
-    if !wants_signed(headers) {
+    let read = token.is_none().then(|| UnverifiedJws::parse(text).ok()).flatten();
+    let permitted =
+        |view: &ViewFacts| judge_view(call.law(), token.as_deref(), read.as_ref(), view).permit();
+    let view = call.view();
+    permitted(&view)?;
+    let as_of = view.as_of().ok_or(refusal::VIEW_STALE)?;
+    let revocations = facade.revocations.current();
+    let answer = introspect(call.law(), client, token.as_deref(), &revocations, call.now);
+    drop(revocations);
+    let (media, body) = if wants_signed(headers) {
+        (SIGNED, signed(call, client, (&answer, as_of)).await?)
+    } else {
         let body = serde_json::to_vec(answer.members()).map_err(|_| refusal::INTERNAL_FAULT)?;
-        return Ok(Answer::Json(body));
-    }
+        (JSON, body)
+    };
+    // Again, since a signature may have taken long.
+    permitted(&call.view())?;
+    Ok(Answer::Introspection { media, body, as_of })
+}
+
+async fn signed(
+    call: &Call<'_>,
+    client: &AuthenticatedClient<'_>,
+    (answer, as_of): (&Introspection, UnixTime),
+) -> Result<Vec<u8>, Refused> {
     let caller = client.client().id.as_str();
-    match facade.issuer.sign_introspection(call.law(), (caller, &answer), call.now).await {
-        Ok(signed) => Ok(Answer::Typed(SIGNED, signed.as_str().to_owned())),
+    let times = (call.now, as_of);
+    match call.facade.issuer.sign_introspection(call.law(), (caller, answer), times).await {
+        Ok(signed) => Ok(signed.as_str().as_bytes().to_vec()),
         Err(error) => {
             tracing::warn!(%error, "an introspection answer could not be signed");
             Err(refusal::SIGNING_UNAVAILABLE.into())

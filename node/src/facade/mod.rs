@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{IssuedAt, SharedView, StatusIndexes},
+    revocation::{IssuedAt, SharedView, StatusIndexes, ViewAge},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -60,6 +60,8 @@ pub struct Facade {
     pub issued_at: IssuedAt,
     /// What is revoked.
     pub revocations: Arc<SharedView>,
+    /// How old that is.
+    pub view_age: Arc<ViewAge>,
     /// Places in status lists for new tokens.
     pub indexes: Arc<StatusIndexes>,
     /// Global tokens that were verified before.

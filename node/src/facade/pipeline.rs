@@ -14,12 +14,13 @@ use bytes::Bytes;
 use exequatur_federation::{
     audit::{AuditRecord, Event},
     authenticate::{AuthenticatedClient, authenticate},
+    freshness::ViewFacts,
     law::Law,
     refusal::{self, Refusal, RefusalId},
     time::UnixTime,
 };
 use http::{
-    HeaderValue, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
@@ -33,6 +34,12 @@ use crate::{
     net::{BodyError, read_body},
     telemetry::metrics::Endpoint,
 };
+
+/// Media type of plain answers.
+pub(super) const JSON: &str = "application/json";
+
+/// Since when everything that was revoked is known, in seconds since 1970.
+const AS_OF: HeaderName = HeaderName::from_static("exequatur-as-of");
 
 /// One request on its way through the pipeline.
 pub(super) struct Call<'f> {
@@ -81,8 +88,15 @@ pub(super) enum Answer {
     Empty,
     /// 200 with JSON.
     Json(Vec<u8>),
-    /// 200 with a body of another media type.
-    Typed(&'static str, String),
+    /// 200 with what is known about a token.
+    Introspection {
+        /// Its media type.
+        media: &'static str,
+        /// The answer.
+        body: Vec<u8>,
+        /// Since when everything that was revoked is known.
+        as_of: UnixTime,
+    },
 }
 
 /// Serves one request to an OAuth endpoint.
@@ -125,6 +139,13 @@ impl<'f> Call<'f> {
     /// The region's law.
     pub(super) fn law(&self) -> &'f Law {
         &self.facade.law
+    }
+
+    /// How old the view of revocations is now. Read before the view itself, for a decision, and once
+    /// more before its answer leaves: whatever took long in between, a signature or a machine that
+    /// was stopped, has aged the view.
+    pub(super) fn view(&self) -> ViewFacts {
+        self.facade.view_age.facts()
     }
 
     async fn run(&self, parts: &Parts, body: Result<Bytes, BodyError>) -> Result<Answer, Refused> {
@@ -237,13 +258,17 @@ pub(super) fn unrecorded(error: &RecordError) -> Refused {
 
 impl Answer {
     fn into_response(self) -> Response {
-        let (media, body) = match self {
+        let (media, body, as_of) = match self {
             Self::Empty => return no_store(StatusCode::OK.into_response()),
-            Self::Json(body) => ("application/json", body.into()),
-            Self::Typed(media, body) => (media, axum::body::Body::from(body)),
+            Self::Json(body) => (JSON, body, None),
+            Self::Introspection { media, body, as_of } => (media, body, Some(as_of)),
         };
-        let mut response = Response::new(body);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        let mut response = Response::new(body.into());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        if let Some(as_of) = as_of {
+            headers.insert(AS_OF, HeaderValue::from(as_of.seconds()));
+        }
         no_store(response)
     }
 }

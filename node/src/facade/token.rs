@@ -9,7 +9,7 @@ use exequatur_federation::{
     },
     jose::{UnverifiedJws, sha256},
     oauth::TokenType,
-    refusal,
+    refusal::{self, Refusal},
     token::TokenId,
     verified::{IssuerKeys, Presented},
 };
@@ -55,6 +55,7 @@ pub(super) async fn answer(
         now: call.now,
         token_id: TokenId::new(draw(facade.entropy.as_ref()).map_err(|_| refusal::INTERNAL_FAULT)?),
         status: facade.indexes.draw().map_err(|_| refusal::INTERNAL_FAULT)?,
+        view: call.view(),
         subject,
         actor,
         key: facade.issuer.key(),
@@ -71,7 +72,12 @@ pub(super) async fn answer(
         let token = &issued.authorization.subject_token;
         facade.subjects.keep(token.digest(), token);
     }
-    render(call, &issued)
+    let answer = render(call, &issued)?;
+    // Last of all: nothing that takes time comes after it.
+    match issued.authorization.permit_to_leave(call.law(), &call.view()) {
+        Ok(()) => Ok(answer),
+        Err(refusal) => Err(withheld(call, &issued, refusal).await),
+    }
 }
 
 /// Reads the parameters once, so that nothing later reaches into the form.
@@ -143,6 +149,22 @@ async fn signing_failed(
     match AuditItem::of(&record) {
         Ok(item) => match call.facade.audit.record(item).await {
             Ok(_) => refusal::SIGNING_UNAVAILABLE.into(),
+            Err(error) => unrecorded(&error),
+        },
+        Err(_) => refusal::INTERNAL_FAULT.into(),
+    }
+}
+
+/// Records that nobody got a token that was signed: the view had become stale meanwhile.
+async fn withheld(call: &Call<'_>, issued: &Issued, refusal: Refusal) -> Refused {
+    let event = Event::TokenWithheld {
+        token_id: issued.authorization.token.id.to_string(),
+        error_id: refusal.id.as_str(),
+    };
+    let record = AuditRecord::new(call.facade.clock.now(), Some(call.request_id.clone()), event);
+    match AuditItem::of(&record) {
+        Ok(item) => match call.facade.audit.record(item).await {
+            Ok(_) => refusal.into(),
             Err(error) => unrecorded(&error),
         },
         Err(_) => refusal::INTERNAL_FAULT.into(),

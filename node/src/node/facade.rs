@@ -18,7 +18,7 @@ use crate::{
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
     hsm::{KeyStore, Signer},
     issuer::Issuer,
-    revocation::{IssuedAt, SharedView, StatusIndexes},
+    revocation::{IssuedAt, SharedView, StatusIndexes, ViewAge},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
@@ -64,7 +64,8 @@ impl Prepared {
     /// Adds what the database holds.
     pub(super) fn complete(
         self,
-        (audit, revocations): (AuditLog, Arc<SharedView>),
+        audit: AuditLog,
+        (revocations, view_age): (Arc<SharedView>, Arc<ViewAge>),
         (list, issued_at): (ListId, IssuedAt),
         seams: &Seams,
     ) -> Facade {
@@ -80,6 +81,7 @@ impl Prepared {
             seal: self.seal,
             issued_at,
             revocations,
+            view_age,
             indexes: Arc::new(StatusIndexes::new(list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
             tokens: TokenCache::new(self.metrics.cache("regional_tokens")),

@@ -9,6 +9,7 @@ mod keystore;
 mod listen;
 mod maintenance;
 mod open;
+mod parts;
 mod seal;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -17,7 +18,6 @@ use exequatur_federation::{
     audit::{AuditRecord, Event},
     config::Compiled,
     jose::base64url,
-    ledger::Fixed,
     operator::Roles,
     revocation::ListId,
 };
@@ -34,13 +34,12 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::{IssuedAt, SharedView},
+    revocation::{IssuedAt, SharedView, ViewAge},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
 
 use self::cluster::{ClusterPart, control::OperatorsView};
-use self::duties::Duties;
 use self::facade::{Prepared, draw_list, revocation, revoked};
 
 pub use cluster::{ClusterError, ClusterFault};
@@ -172,9 +171,13 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
+        let view_age = match &cluster {
+            Some(cluster) => Arc::clone(cluster.view_age()),
+            None => Arc::new(ViewAge::alone(Arc::clone(&seams.clock))),
+        };
         let consensus = cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()));
         let issued_at = IssuedAt::of(consensus);
-        let facade = prepared.complete((audit, revocations), (list, issued_at), &seams);
+        let facade = prepared.complete(audit, (revocations, view_age), (list, issued_at), &seams);
         let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
         Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
@@ -215,30 +218,16 @@ impl Node {
         // are cut off when the node stops.
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
-        let mut parts = JoinSet::new();
-        let issuer_keys = Arc::clone(&facade.keys);
-        parts.spawn(async move { match issuer_keys.keep_fresh().await {} });
-        let upkeep = maintenance::Maintenance {
-            facade: Arc::clone(&facade),
-            store: Arc::clone(&store),
-            keys,
-            entropy: Arc::clone(&seams.entropy),
-            conditions: maintenance::Conditions::register(&health),
-        };
-        parts.spawn(upkeep.run());
+        let mut parts = parts::of_region((&facade, &store), keys, (&health, &metrics), &seams);
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
-            let condition = health.condition("consensus");
-            parts.spawn(ClusterPart::report(Arc::clone(cluster.consensus()), condition));
-            let duties = Duties {
-                consensus: Arc::clone(cluster.consensus()),
-                clock: Arc::clone(&seams.clock),
-                keys: facade.issuer.own_keys(),
-                configuration: Fixed(facade.law.digest),
-            };
-            parts.spawn(duties.run());
+            parts::of_federation(&mut parts, &facade, cluster.consensus(), &health);
             if let Some(admin) = admin {
-                let view = Arc::new(OperatorsView(Arc::clone(cluster.consensus())));
+                let view = Arc::new(OperatorsView {
+                    consensus: Arc::clone(cluster.consensus()),
+                    view_age: Arc::clone(&facade.view_age),
+                    bounds: facade.law.freshness,
+                });
                 serve_operators(&mut parts, (&facade, admin), view, stopped);
             }
         }

@@ -143,8 +143,7 @@ pub(super) static REVOCATION: Shape = Shape {
             "max_staleness",
             Kind::Duration,
             "10s",
-            "Age at which the revocation view counts as stale: what crosses a border is then \
-             refused.",
+            "Age at which the revocation view is stale: what crosses a border is then refused.",
         ),
         defaulted(
             "on_stale",
@@ -152,12 +151,17 @@ pub(super) static REVOCATION: Shape = Shape {
             "local",
             "Whether this region's own people are still served with a stale view.",
         ),
-        defaulted("stale_ttl", Kind::Duration, "60s", "Lifetime of tokens issued meanwhile."),
+        defaulted(
+            "stale_ttl",
+            Kind::Duration,
+            "60s",
+            "Longest lifetime of tokens issued meanwhile; at most 1h.",
+        ),
         defaulted(
             "local_max",
             Kind::Duration,
             "1h",
-            "How long that may go on before everything is refused; at most 24h.",
+            "Age of the view at which that ends and everything is refused; at most 24h.",
         ),
     ],
 };

@@ -35,6 +35,24 @@ pub(super) static RESOURCE: Shape = Shape {
             "false",
             "Whether it takes only tokens that are bound to a key.",
         ),
+        optional(
+            "max_staleness",
+            Kind::Duration,
+            "Age at which the revocation view is stale for its tokens. By default \
+             revocation.max_staleness; never longer.",
+        ),
+        optional(
+            "on_stale",
+            Kind::Choice(&["local", "refuse"]),
+            "\"refuse\": nobody is served with a stale view. By default revocation.on_stale; never \
+             laxer.",
+        ),
+        optional(
+            "local_max",
+            Kind::Duration,
+            "Age of the view at which its tokens are refused to the region's own people as well. By \
+             default revocation.local_max; never longer.",
+        ),
     ],
 };
 

@@ -16,7 +16,9 @@ use exequatur_federation::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    consensus::control::{Acting, Cluster, ClusterStatus, ControlError, NodeState, NodeStatus},
+    consensus::control::{
+        Acting, Cluster, ClusterStatus, ControlError, NodeState, NodeStatus, ViewState, ViewStatus,
+    },
     store::Store,
 };
 
@@ -165,6 +167,11 @@ pub(super) fn status() -> ClusterStatus {
             },
         ],
         survives_any_region: true,
+        view: Some(ViewStatus {
+            age_ms: Some(11_000),
+            state: ViewState::Local,
+            local_seconds_left: Some(3_589),
+        }),
         warnings: vec!["a clock is slow".to_owned()],
     }
 }

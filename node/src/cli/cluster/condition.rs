@@ -3,7 +3,7 @@
 use exequatur_federation::time::UnixTime;
 use serde::Serialize;
 
-use crate::consensus::control::{ClusterStatus, NodeState};
+use crate::consensus::control::{ClusterStatus, NodeState, ViewState};
 
 /// A region that proposes nothing says the time every 30 s, and clocks may differ by 60 s; half a
 /// minute more is for elections.
@@ -19,6 +19,8 @@ pub(super) enum Condition {
     ReducedSurvival,
     /// What the node knows is old.
     Stale,
+    /// Its view of revocations is stale.
+    StaleView,
 }
 
 impl Condition {
@@ -26,10 +28,12 @@ impl Condition {
     pub(super) fn of(status: &ClusterStatus, now: UnixTime) -> Vec<Self> {
         let leaderless = status.leader.is_none() || status.state == NodeState::Shutdown;
         let stale = now.since(status.replicated_time) > BEHIND_SECONDS_MAX;
+        let stale_view = status.view.is_some_and(|view| view.state != ViewState::Fresh);
         let found = [
             leaderless.then_some(Self::NoLeader),
             (!status.survives_any_region).then_some(Self::ReducedSurvival),
             stale.then_some(Self::Stale),
+            stale_view.then_some(Self::StaleView),
         ];
         found.into_iter().flatten().collect()
     }
@@ -43,6 +47,9 @@ impl Condition {
                 "time in the ledger is more than 2 minutes ago: the node hears of nothing new, or \
                  a clock is wrong"
             }
+            Self::StaleView => {
+                "the node's view of revocations is stale: nothing crosses a border there"
+            }
         }
     }
 }
@@ -52,6 +59,7 @@ mod tests {
     use exequatur_federation::{ledger::Fixed, membership::NodeId};
 
     use super::*;
+    use crate::consensus::control::ViewStatus;
 
     fn well() -> ClusterStatus {
         let node = NodeId::new(1).unwrap();
@@ -74,6 +82,7 @@ mod tests {
             law: Fixed([0; 32]),
             nodes: Vec::new(),
             survives_any_region: true,
+            view: None,
             warnings: Vec::new(),
         }
     }
@@ -92,6 +101,15 @@ mod tests {
         assert_eq!(of(|s| s.state = NodeState::Shutdown, 1_000), [Condition::NoLeader]);
         let reduced = of(|s| s.survives_any_region = false, 1_000);
         assert_eq!(reduced, [Condition::ReducedSurvival]);
+        for (state, expected) in [
+            (ViewState::Fresh, &[][..]),
+            (ViewState::Local, &[Condition::StaleView]),
+            (ViewState::Stale, &[Condition::StaleView]),
+        ] {
+            let view = ViewStatus { age_ms: Some(1), state, local_seconds_left: None };
+            let status = ClusterStatus { view: Some(view), ..well() };
+            assert_eq!(Condition::of(&status, UnixTime::from_seconds(1_000)), expected);
+        }
         let all = of(|s| (s.leader, s.survives_any_region) = (None, false), 9_999);
         assert_eq!(all, [Condition::NoLeader, Condition::ReducedSurvival, Condition::Stale]);
     }

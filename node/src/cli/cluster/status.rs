@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    consensus::control::{ClusterStatus, NodeState, NodeStatus},
+    consensus::control::{ClusterStatus, NodeState, NodeStatus, ViewState},
 };
 
 /// Show the federation as a node sees it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code 4 if there is no leader, if what the node knows is old, or if the loss of one region can
-stop the federation.
+Exit code 4 if there is no leader, if what the node knows is old, if its view of revocations is
+stale, or if the loss of one region can stop the federation.
 
 Examples:
   exequatur cluster status
@@ -52,8 +52,16 @@ struct Shown<'a> {
     law: String,
     nodes: Vec<ShownNode<'a>>,
     survives_any_region: bool,
+    view: Option<ShownView>,
     warnings: &'a [String],
     degraded: &'a [Condition],
+}
+
+#[derive(Serialize)]
+struct ShownView {
+    state: &'static str,
+    age_ms: Option<u64>,
+    local_seconds_left: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +112,11 @@ fn shown<'a>(status: &'a ClusterStatus, degraded: &'a [Condition]) -> Shown<'a> 
         law: status.law.to_string(),
         nodes: status.nodes.iter().map(shown_node).collect(),
         survives_any_region: status.survives_any_region,
+        view: status.view.map(|view| ShownView {
+            state: view_name(view.state),
+            age_ms: view.age_ms,
+            local_seconds_left: view.local_seconds_left,
+        }),
         warnings: &status.warnings,
         degraded,
     }
@@ -132,5 +145,14 @@ pub(super) const fn name(state: NodeState) -> &'static str {
         NodeState::Candidate => "candidate",
         NodeState::Learner => "learner",
         NodeState::Shutdown => "shutdown",
+    }
+}
+
+/// The name of what a view is good for, for people and programs.
+pub(super) const fn view_name(state: ViewState) -> &'static str {
+    match state {
+        ViewState::Fresh => "fresh",
+        ViewState::Local => "local",
+        ViewState::Stale => "stale",
     }
 }

@@ -1,11 +1,17 @@
 //! The status as text: who answers, who leads, every node, what survives.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
-use exequatur_federation::{membership::NodeId, time::UnixTime};
+use exequatur_federation::{freshness::minutes_left, membership::NodeId, time::UnixTime};
 
-use super::{condition::Condition, status::name};
-use crate::consensus::control::{ClusterStatus, NodeState, NodeStatus};
+use super::{
+    condition::Condition,
+    status::{name, view_name},
+};
+use crate::consensus::control::{ClusterStatus, NodeState, NodeStatus, ViewStatus};
 
 const HEAD: [&str; 8] = ["REGION", "NODE", "ROLE", "LAG", "SEEN", "BUILD", "LEVELS", "ADDRESS"];
 
@@ -41,6 +47,9 @@ pub(super) fn write(
     writeln!(out, "ledger time  {time} ({ago} s ago)")?;
     writeln!(out, "state        {}", status.state_digest)?;
     writeln!(out, "law          {}", status.law)?;
+    if let Some(view) = &status.view {
+        writeln!(out, "revocations  {}", view_text(view))?;
+    }
     writeln!(out)?;
     rows(out, status)?;
     writeln!(out)?;
@@ -61,6 +70,16 @@ fn leader(status: &ClusterStatus) -> String {
         Some(node) => format!("{leader} ({})", printable(&node.region)),
         None => leader.to_string(),
     }
+}
+
+fn view_text(view: &ViewStatus) -> String {
+    let age = match view.age_ms {
+        Some(age_ms) => format!("known up to {} ago", seen(age_ms)),
+        None => "not confirmed since the node started".to_owned(),
+    };
+    let left = view.local_seconds_left.map(|left| minutes_left(Duration::from_secs(left)));
+    let left = left.map(|minutes| format!(" for {minutes} min more")).unwrap_or_default();
+    format!("{age}: {}{left}", view_name(view.state))
 }
 
 fn rows(out: &mut dyn Write, status: &ClusterStatus) -> io::Result<()> {

@@ -14,6 +14,7 @@ mod membership;
 #[cfg(test)]
 mod messages_test;
 mod offer;
+mod probe;
 pub(crate) mod proto;
 mod transfer;
 mod vote;
@@ -33,6 +34,8 @@ pub(crate) use forward::{read_forwarded, read_proposals, wire_forwarded, wire_pr
 pub(crate) use log_id::{from_log_id, to_log_id};
 pub(crate) use membership::{BadMembership, from_membership, to_membership};
 pub(crate) use offer::{Offer, read_offer, read_receiver_vote, wire_offer, wire_receiver_vote};
+pub use probe::{Confirmation, Probed};
+pub(crate) use probe::{read_probe, read_probed, wire_probe, wire_probed};
 pub(crate) use transfer::{
     read_transfer, read_transfer_answer, wire_transfer, wire_transfer_answer,
 };

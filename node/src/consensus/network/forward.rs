@@ -1,16 +1,21 @@
-//! Hands proposals to the leader.
+//! Hands proposals to the leader, and asks it what only it knows.
 
 use std::{sync::Arc, time::Duration};
 
-use exequatur_federation::{ledger::Batch, membership::NodeId};
+use exequatur_federation::{
+    ledger::{Batch, StateDigest},
+    membership::NodeId,
+};
 use tonic::Code;
 
 use super::lane::{CallError, Lanes, Purpose};
 use crate::{
     consensus::{
+        Probed, ReadIndexError,
         control::ControlError,
         convert::{
-            Forwarded, LeaderAction, read_done, read_forwarded, wire_action, wire_proposals,
+            Forwarded, LeaderAction, read_done, read_forwarded, read_probed, wire_action,
+            wire_probe, wire_proposals,
         },
     },
     peer::transport::PeerConnector,
@@ -88,6 +93,28 @@ impl<C: PeerConnector> Forwarder<C> {
                 ForwardError::Unknown { node, reason }
             }
         })
+    }
+
+    /// Asks the node that seems to lead how far the ledger goes, tells it how far this node is, and
+    /// waits at most `limit`.
+    ///
+    /// # Errors
+    /// It did not answer.
+    pub async fn probe(
+        &self,
+        leader: NodeId,
+        state: Option<&StateDigest>,
+        limit: Duration,
+    ) -> Result<Probed, ReadIndexError> {
+        let message = wire_probe(state);
+        let answer = self
+            .lanes
+            // Small, and useless when late.
+            .lane(leader, Purpose::Heartbeat)
+            .call(limit, async |mut client| client.probe(message).await)
+            .await
+            .and_then(|answer| Ok(read_probed(&answer)?));
+        answer.map_err(|error| ReadIndexError::NoAnswer { leader, reason: error.to_string() })
     }
 
     /// Asks the node that seems to lead for what only a leader can do, and waits at most `limit`.

@@ -38,7 +38,7 @@ const NOWHERE: &str = "http://node.exequatur.invalid";
 /// What a lane is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Purpose {
-    /// Heartbeats, votes and transfers: small, and useless when late.
+    /// Heartbeats, votes, transfers and probes: small, and useless when late.
     Heartbeat,
     /// Entries.
     Append,

@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use exequatur_federation::{
-    ledger::Batch,
+    ledger::{Batch, StateDigest},
     membership::{Certified, NodeId},
 };
 use openraft::{
@@ -35,14 +35,15 @@ use snapshot::Incoming;
 pub use snapshot::SNAPSHOT_BYTES_MAX;
 
 use super::{
-    LeaderContact, TypeConfig,
+    LeaderContact, Probed, TypeConfig,
     control::ControlError,
     convert::last_of,
     convert::{
         Forwarded, LeaderAction, WireError,
         proto::{self, peer_server::PeerServer},
-        read_action, read_append, read_ballot, read_proposals, read_transfer, to_stream_result,
-        wire_append_result, wire_ballot_answer, wire_done, wire_forwarded, wire_transfer_answer,
+        read_action, read_append, read_ballot, read_probe, read_proposals, read_transfer,
+        to_stream_result, wire_append_result, wire_ballot_answer, wire_done, wire_forwarded,
+        wire_probed, wire_transfer_answer,
     },
 };
 use crate::peer::{Standpoint, limits::MESSAGE_BYTES_MAX};
@@ -55,6 +56,13 @@ const CALL: Duration = Duration::from_secs(30);
 pub trait Leads: Send + Sync + 'static {
     /// What became of the proposals, all of which are of the region of `from`.
     fn take(&self, from: Certified, batch: Batch) -> impl Future<Output = Forwarded> + Send;
+
+    /// Has a quorum confirm that this node leads, and says how far the ledger goes.
+    fn probed(
+        &self,
+        from: Certified,
+        state: Option<StateDigest>,
+    ) -> impl Future<Output = Probed> + Send;
 
     /// Carries out an action that an operator of another node asks for.
     fn act(
@@ -311,6 +319,16 @@ where
         let action = read_action(request.get_ref()).map_err(|error| refuse(&error))?;
         let done = self.leader.act(from, action).await;
         Ok(Response::new(wire_done(&done)))
+    }
+
+    async fn probe(
+        &self,
+        request: Request<proto::ProbeRequest>,
+    ) -> Result<Response<proto::ProbeResponse>, Status> {
+        let from = self.gate.member(&request)?;
+        let state = read_probe(request.get_ref()).map_err(|error| refuse(&error))?;
+        let probed = self.leader.probed(from, state).await;
+        Ok(Response::new(wire_probed(&probed)))
     }
 }
 

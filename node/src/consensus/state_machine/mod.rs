@@ -7,6 +7,7 @@
 
 mod builder;
 mod demand;
+mod recent;
 mod shared;
 mod start;
 #[cfg(test)]
@@ -96,6 +97,13 @@ impl StateMachine {
         });
     }
 
+    /// The state is that of a snapshot.
+    fn note_snapshot(&self) {
+        if let Some(last) = self.head.last {
+            self.shared.note(last.index, self.ledger.digest());
+        }
+    }
+
     /// Applies one entry.
     fn apply_entry(&mut self, entry: &EntryOf<TypeConfig>) -> Result<Outcomes, StorageFault> {
         let id = from_log_id(&entry.log_id);
@@ -120,6 +128,7 @@ impl StateMachine {
             }
         };
         self.head.last = Some(id);
+        self.shared.note(id.index, self.ledger.digest());
         Ok(outcomes)
     }
 
@@ -220,6 +229,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.demand.covered(self.demand.bytes());
         self.ledger = ledger;
         self.head = head;
+        self.note_snapshot();
         self.publish();
         Ok(())
     }

@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use exequatur_federation::ledger::{Digest, Ledger, LogId, Membership, Revoke};
 use tokio::sync::watch;
 
+use super::recent::Recent;
+
 /// One state of the ledger, with what belongs to it.
 #[derive(Clone, Debug)]
 pub struct LedgerView {
@@ -69,19 +71,31 @@ impl Overlay {
 #[derive(Clone, Debug)]
 pub struct SharedLedger {
     view: Arc<ArcSwap<LedgerView>>,
+    recent: Arc<Recent>,
     applied: Arc<watch::Sender<Option<LogId>>>,
 }
 
 impl SharedLedger {
     pub(super) fn new(view: LedgerView) -> Self {
         let applied = Arc::new(watch::Sender::new(view.applied));
-        Self { view: Arc::new(ArcSwap::from_pointee(view)), applied }
+        Self { view: Arc::new(ArcSwap::from_pointee(view)), recent: Arc::default(), applied }
     }
 
     pub(super) fn publish(&self, view: LedgerView) {
         let applied = view.applied;
         self.view.store(Arc::new(view));
         self.applied.send_replace(applied);
+    }
+
+    /// An entry was applied, though its state may not be published yet.
+    pub(super) fn note(&self, index: u64, digest: Digest) {
+        self.recent.note(index, digest);
+    }
+
+    /// The ledger's digest after an entry, if it is one of the last.
+    #[must_use]
+    pub fn digest_at(&self, index: u64) -> Option<Digest> {
+        self.recent.at(index)
     }
 
     /// The newest state.

@@ -57,6 +57,7 @@ impl StateMachine {
         let demand = Demand::default();
         let overlay = Overlay::default();
         let mut machine = Self { parts, ledger, head, overlay, demand, shared };
+        machine.note_snapshot();
         machine.replay(committed)?;
         machine.overlay = machine.beyond_committed()?;
         machine.publish();

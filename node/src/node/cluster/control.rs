@@ -3,25 +3,35 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use exequatur_federation::{
+    freshness::Bounds,
     ledger::LogEntry,
     membership::{Invite, NodeId, NodeTicket},
 };
 
-use crate::consensus::{
-    Consensus, VoterChange,
-    control::{Acting, Cluster, ClusterStatus},
+use crate::{
+    consensus::{
+        Consensus, VoterChange,
+        control::{Acting, Cluster, ClusterStatus, ViewStatus},
+    },
+    revocation::ViewAge,
 };
 
-/// Consensus, seen by operators.
-pub(in crate::node) struct OperatorsView(pub(in crate::node) Arc<Consensus>);
+/// Consensus and what hangs on it, seen by operators.
+pub(in crate::node) struct OperatorsView {
+    pub(in crate::node) consensus: Arc<Consensus>,
+    pub(in crate::node) view_age: Arc<ViewAge>,
+    /// The region's own bounds of that age.
+    pub(in crate::node) bounds: Bounds,
+}
 
 impl Cluster for OperatorsView {
     fn status(&self) -> ClusterStatus {
-        self.0.status()
+        let view = ViewStatus::of(&self.bounds, &self.view_age.facts());
+        ClusterStatus { view: Some(view), ..self.consensus.status() }
     }
 
     fn invite(&self, ticket: NodeTicket) -> Acting<'_, Invite> {
-        Box::pin(self.0.invite(ticket))
+        Box::pin(self.consensus.invite(ticket))
     }
 
     fn promote(
@@ -32,32 +42,32 @@ impl Cluster for OperatorsView {
     ) -> Acting<'_, ()> {
         let (promote, demote) = ([node].into(), replacing.into_iter().collect());
         let change = VoterChange { promote, demote, accept_reduced_survival };
-        Box::pin(self.0.change_voters(change))
+        Box::pin(self.consensus.change_voters(change))
     }
 
     fn demote(&self, node: NodeId, accept_reduced_survival: bool) -> Acting<'_, ()> {
         let (promote, demote) = (BTreeSet::new(), [node].into());
         let change = VoterChange { promote, demote, accept_reduced_survival };
-        Box::pin(self.0.change_voters(change))
+        Box::pin(self.consensus.change_voters(change))
     }
 
     fn remove(&self, node: NodeId, accept_reduced_survival: bool) -> Acting<'_, ()> {
-        Box::pin(self.0.remove(node, accept_reduced_survival))
+        Box::pin(self.consensus.remove(node, accept_reduced_survival))
     }
 
     fn transfer_leader(&self, to: Option<NodeId>) -> Acting<'_, ()> {
-        Box::pin(self.0.hand_over(to))
+        Box::pin(self.consensus.hand_over(to))
     }
 
     fn drain(&self) -> Acting<'_, ()> {
-        Box::pin(self.0.drain())
+        Box::pin(self.consensus.drain())
     }
 
     fn snapshot(&self) -> Acting<'_, ()> {
-        Box::pin(self.0.snapshot())
+        Box::pin(self.consensus.snapshot())
     }
 
     fn entry(&self, index: Option<u64>) -> Acting<'_, LogEntry> {
-        Box::pin(self.0.entry(index))
+        Box::pin(self.consensus.entry(index))
     }
 }

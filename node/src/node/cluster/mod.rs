@@ -26,6 +26,7 @@ use crate::{
     identity::{DirectoryError, StartRefused},
     net::certificate::POLL_INTERVAL,
     peer::{CredentialError, PeerServer, limits::PeerLimits},
+    revocation::{Diverged, Prober, ViewAge},
     telemetry::{health::Condition, metrics::Metrics},
 };
 
@@ -96,6 +97,9 @@ pub enum ClusterFault {
     /// The ledger is of a later release.
     #[error(transparent)]
     Older(OlderThanLedger),
+    /// The ledger is not what the others have.
+    #[error(transparent)]
+    Diverged(Diverged),
     /// Consensus stopped.
     #[error("consensus has stopped: {0}")]
     Consensus(String),
@@ -112,6 +116,8 @@ pub(super) struct ClusterPart {
     stop: watch::Sender<bool>,
     fault: FaultSignal,
     older: watch::Receiver<Option<OlderThanLedger>>,
+    diverged: watch::Receiver<Option<Diverged>>,
+    view_age: Arc<ViewAge>,
     peer: SocketAddr,
 }
 
@@ -130,6 +136,10 @@ impl ClusterPart {
             .build()
             .map_err(ClusterError::Thread)?;
         let (seams, metrics) = (seams.clone(), Arc::clone(metrics));
+        let view = (
+            Arc::new(ViewAge::of_member(Arc::clone(&seams.clock))),
+            Duration::from_secs(u64::from(configured.compiled.law.staleness_min().seconds())),
+        );
         let assembling =
             assemble(configured.clone(), Arc::clone(keys), (seams, Arc::clone(&metrics)));
         let started = async move {
@@ -142,7 +152,7 @@ impl ClusterPart {
         let started = runtime.spawn(started).await.unwrap_or(Err(ClusterError::BrokeOff));
         match started {
             Ok((listener, address, assembled)) => {
-                Ok(Self::run(assembled, (listener, address), runtime, &metrics))
+                Ok(Self::run(assembled, (listener, address), (runtime, view), &metrics))
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -154,8 +164,8 @@ impl ClusterPart {
     fn run(
         assembled: Assembled,
         (listener, peer): (TcpListener, SocketAddr),
-        runtime: Runtime,
-        metrics: &Metrics,
+        (runtime, (view_age, max_staleness)): (Runtime, (Arc<ViewAge>, Duration)),
+        metrics: &Arc<Metrics>,
     ) -> Self {
         let Assembled { running, greeter, acceptor, watch: credentials, fault } = assembled;
         let (stop, mut stopped) = watch::channel(false);
@@ -176,6 +186,20 @@ impl ClusterPart {
             };
             parts.spawn_on(named, handle);
         }
+        let (told, diverged) = watch::channel(None);
+        let prober = Prober {
+            leader: Arc::<Consensus>::clone(&consensus),
+            published: consensus.published(),
+            age: Arc::clone(&view_age),
+            max_staleness,
+            metrics: Arc::clone(metrics),
+            diverged: told,
+        };
+        let probing = async move {
+            prober.run().await;
+            "the probe of the leader"
+        };
+        parts.spawn_on(probing, handle);
         let anchored = Arc::clone(&consensus);
         let anchoring = async move {
             let mut due = tokio::time::interval(ANCHOR_INTERVAL);
@@ -201,11 +225,17 @@ impl ClusterPart {
             "the peer port"
         };
         parts.spawn_on(serving, handle);
-        Self { consensus, runtime: Some(runtime), parts, stop, fault, older: running.older, peer }
+        let (older, runtime) = (running.older, Some(runtime));
+        Self { consensus, runtime, parts, stop, fault, older, diverged, view_age, peer }
     }
 
     pub(super) const fn consensus(&self) -> &Arc<Consensus> {
         &self.consensus
+    }
+
+    /// How old the view of revocations is.
+    pub(super) const fn view_age(&self) -> &Arc<ViewAge> {
+        &self.view_age
     }
 
     pub(super) const fn peer_address(&self) -> SocketAddr {
@@ -225,6 +255,11 @@ impl ClusterPart {
                 Ok(older) = self.older.wait_for(Option::is_some) => {
                     if let Some(older) = older.clone() {
                         return ClusterFault::Older(older);
+                    }
+                }
+                Ok(diverged) = self.diverged.wait_for(Option::is_some) => {
+                    if let Some(diverged) = *diverged {
+                        return ClusterFault::Diverged(diverged);
                     }
                 }
                 Some(ended) = self.parts.join_next() => {

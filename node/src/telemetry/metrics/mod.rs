@@ -5,6 +5,7 @@
 
 mod connections;
 mod requests;
+mod view;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use prometheus_client::registry::{Metric, Registry};
 use self::connections::ConnectionFamilies;
 pub use self::connections::ConnectionMeters;
 pub use self::requests::{Endpoint, RequestMeters};
+pub use self::view::{ProbeMeters, ViewMeters, ViewStateLabel};
 
 /// The shortest latency told apart: below it lies only a cache hit.
 const LATENCY_SECONDS_MIN: f64 = 0.000_1;
@@ -40,6 +42,10 @@ pub struct Metrics {
     pub signer: SignerMeters,
     /// The audit writer.
     pub audit: AuditMeters,
+    /// The age of the view of revocations.
+    pub view: ViewMeters,
+    /// The probes that tell it.
+    pub probes: ProbeMeters,
     /// Lookups by cache.
     caches: Family<CacheLabels, Counter>,
     upstream_fetches: Family<UpstreamLabels, Counter>,
@@ -102,6 +108,8 @@ impl Metrics {
             requests: RequestMeters::register(r),
             signer: SignerMeters::register(r),
             audit: AuditMeters::register(r),
+            view: ViewMeters::register(r),
+            probes: ProbeMeters::register(r),
             caches: add(r, "cache_lookups", "Cache lookups by cache and result"),
             upstream_fetches: add(r, "upstream_fetches", "Fetches from global issuers by outcome"),
             invariant_violations: add(r, "invariant_violations", "Must be zero; by invariant"),

@@ -20,7 +20,7 @@ use exequatur_node::admin::{AdminEndpoint, AdminListener, AdminParts, AdminServi
 use exequatur_node::audit::{CountedRefusals, open_log};
 use exequatur_node::clock::{Clock as _, SystemClock};
 use exequatur_node::consensus::control::{
-    Acting, Cluster, ClusterStatus, ControlError, NodeState, NodeStatus,
+    Acting, Cluster, ClusterStatus, ControlError, NodeState, NodeStatus, ViewState, ViewStatus,
 };
 use exequatur_node::entropy::SystemEntropy;
 use exequatur_node::net::certificate::PairFiles;
@@ -273,6 +273,11 @@ fn status() -> ClusterStatus {
             unknown,
         ],
         survives_any_region: true,
+        view: Some(ViewStatus {
+            age_ms: Some(1_250),
+            state: ViewState::Fresh,
+            local_seconds_left: None,
+        }),
         warnings: vec!["the clock of us-east is 31 s slow".to_owned()],
     }
 }

@@ -1,6 +1,7 @@
 //! `cluster status`: text for people, a stable object for programs, and when it says "degraded".
 
 use exequatur_federation::time::UnixTime;
+use exequatur_node::consensus::control::{ViewState, ViewStatus};
 use serde_json::json;
 
 use super::service::Service;
@@ -25,6 +26,7 @@ log          last 120, committed 119, applied 118, snapshot 100, purged -
 ledger time  ";
     assert!(text.starts_with(head), "{text}");
     assert!(text.contains(TABLE), "{text}");
+    assert!(text.contains("\nrevocations  known up to 1.2 s ago: fresh\n"), "{text}");
     let tail = "\
 survives the loss of any one region: yes
 warning: the clock of us-east is 31 s slow
@@ -73,6 +75,7 @@ fn programs_get_stable_names() {
             },
         ],
         "survives_any_region": true,
+        "view": { "state": "fresh", "age_ms": 1250, "local_seconds_left": null },
         "warnings": ["the clock of us-east is 31 s slow"],
         "degraded": [],
     });
@@ -87,17 +90,28 @@ fn a_federation_that_is_degraded_is_shown_and_ends_with_4() {
         status.leader = None;
         status.survives_any_region = false;
         status.replicated_time = UnixTime::from_seconds(1_700_000_000);
+        status.view = Some(ViewStatus {
+            age_ms: Some(61_000),
+            state: ViewState::Local,
+            local_seconds_left: Some(3_539),
+        });
         status.warnings = vec!["\u{1b}[2J".to_owned()];
     }
     let answer = service.run(&["status"]);
     let told = "error: the federation is degraded: no leader: revocations and other proposals wait; \
                 the loss of one region can stop the federation; time in the ledger is more than 2 \
-                minutes ago: the node hears of nothing new, or a clock is wrong\n";
+                minutes ago: the node hears of nothing new, or a clock is wrong; the node's \
+                view of revocations is stale: nothing crosses a border there\n";
     assert_eq!(answer.failed(4), told);
     assert!(answer.out.contains("\nleader       none known\n"), "{}", answer.out);
+    let view = "\nrevocations  known up to 61.0 s ago: local for 59 min more\n";
+    assert!(answer.out.contains(view), "{}", answer.out);
     assert!(answer.out.contains("survives the loss of any one region: NO\n"));
     assert!(!answer.out.contains('\u{1b}'), "a text of another node does not steer the terminal");
     let answer = service.run(&["status", "--output", "json"]);
     answer.failed(4);
-    assert_eq!(answer.json()["degraded"], json!(["no_leader", "reduced_survival", "stale"]));
+    assert_eq!(
+        answer.json()["degraded"],
+        json!(["no_leader", "reduced_survival", "stale", "stale_view"])
+    );
 }

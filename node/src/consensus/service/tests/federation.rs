@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use exequatur_federation::{
-    ledger::{Batch, BatchBuilder, Command, Header, Proposal, Tick},
+    ledger::{Batch, BatchBuilder, Command, Header, Proposal, StateDigest, Tick, Verdict},
     membership::{Certified, NodeId},
     time::UnixTime,
 };
 use openraft::{
-    Config, Raft, SnapshotPolicy, async_runtime::WatchReceiver as _, errors::ClientWriteError,
+    Config, Raft, ReadPolicy, SnapshotPolicy,
+    async_runtime::WatchReceiver as _,
+    errors::{ClientWriteError, LinearizableReadError},
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -19,8 +21,9 @@ use super::{
 use crate::{
     clock::SystemClock,
     consensus::{
-        Answer, ENTRIES_MAX, Forwarded, Forwarder, LeaderAction, LeaderContact, Leads, Network,
-        OlderThanLedger, Parts, PeerService, RaftId, RaftMember, TypeConfig, control::ControlError,
+        Answer, Confirmation, ENTRIES_MAX, Forwarded, Forwarder, LeaderAction, LeaderContact,
+        Leads, Network, OlderThanLedger, Parts, PeerService, Probed, RaftId, RaftMember,
+        TypeConfig, control::ControlError,
     },
     peer::{
         TlsConnector,
@@ -64,6 +67,22 @@ impl Leads for Proposer {
                 };
                 Forwarded::NotLeader { leader: leader.map(|id| id.0) }
             }
+        }
+    }
+
+    async fn probed(&self, _from: Certified, _state: Option<StateDigest>) -> Probed {
+        match self.0.get_read_log_id(ReadPolicy::ReadIndex).await {
+            Ok((id, _)) => Probed::Confirmed(Confirmation {
+                read_index: id.log_id().index,
+                verdict: Verdict::Unknown,
+            }),
+            Err(error) => match error.api_error() {
+                Some(LinearizableReadError::QuorumNotEnough(_)) => Probed::NoQuorum,
+                Some(LinearizableReadError::ForwardToLeader(forward)) => {
+                    Probed::NotLeader { leader: forward.leader_id.map(|id| id.0) }
+                }
+                None => Probed::NotLeader { leader: None },
+            },
         }
     }
 

@@ -5,6 +5,7 @@ mod federation;
 mod identity;
 mod messages;
 mod paths;
+mod probes;
 mod proxy;
 mod raw;
 mod snapshots;
