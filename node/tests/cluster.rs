@@ -17,6 +17,7 @@ mod cluster {
 
     mod certificates;
     mod disk_full;
+    mod diverged;
     mod formed;
     mod killed;
     mod law;
@@ -25,5 +26,6 @@ mod cluster {
     mod partitions;
     mod paused;
     mod rolling;
+    mod stale;
     mod strangers;
 }

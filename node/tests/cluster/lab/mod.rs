@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod files;
+pub(crate) mod http;
 pub(crate) mod invariants;
 pub(crate) mod lines;
 pub(crate) mod load;
@@ -74,6 +75,8 @@ pub(crate) struct Lab {
     history: History,
     /// How often each node has said that it took new certificates.
     reloads: BTreeMap<usize, usize>,
+    /// How often each node was started.
+    starts: BTreeMap<usize, usize>,
     directory: tempfile::TempDir,
 }
 
@@ -176,6 +179,7 @@ impl Lab {
             acknowledged: Arc::default(),
             history: History::default(),
             reloads: BTreeMap::new(),
+            starts: BTreeMap::new(),
             directory,
         };
         for region in 0..FOUNDERS {
@@ -241,6 +245,7 @@ impl Lab {
         let started = Node::start(self.plan.program, &mut command, &log);
         self.switchboard.connect(node, started.lines().cloned());
         self.history.started(node);
+        *self.starts.entry(node).or_default() += 1;
         self.nodes[node] = Some(started);
     }
 
