@@ -26,7 +26,7 @@ const UNREADABLE: Bounds =
 /// Reads `[revocation]`.
 pub(super) fn region(root: &Table<'_>, report: &mut Report<'_>) -> Option<Bounds> {
     let table = root.table("revocation")?;
-    let max_staleness = staleness(table.duration("max_staleness")?, report);
+    let max_staleness = staleness(&table.duration("max_staleness")?, report);
     let local_max = table.duration("local_max")?;
     if local_max.value.seconds() > LOCAL_SECONDS_MAX {
         report.error(&local_max.place, "a region goes on with a stale view for at most 24h", None);
@@ -54,7 +54,7 @@ pub(super) fn resource(
         None => region.max_staleness,
         Some(own) => {
             check_no_longer(&own, ("max_staleness", region.max_staleness), report);
-            staleness(own, report)
+            staleness(&own, report)
         }
     };
     let on_stale = on_stale(table, (region.on_stale, max_staleness), report);
@@ -92,7 +92,7 @@ fn on_stale(
     OnStale::Local { stale_ttl, local_max }
 }
 
-fn staleness(own: At<Ttl>, report: &mut Report<'_>) -> Ttl {
+fn staleness(own: &At<Ttl>, report: &mut Report<'_>) -> Ttl {
     if own.value.seconds() == 0 {
         report.error(&own.place, "a view is never fresher than 1s", None);
     }

@@ -223,23 +223,13 @@ impl Node {
             conditions: maintenance::Conditions::register(&health),
         };
         parts.spawn(upkeep.run());
-        let view_report = ViewReport {
-            age: Arc::clone(&facade.view_age),
-            bounds: facade.law.freshness,
-            condition: health.condition("revocation_view"),
-            meters: metrics.view.clone(),
-        };
-        parts.spawn(view_report.run());
+        parts.spawn(view_report(&facade, &health).run());
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
             let condition = health.condition("consensus");
             parts.spawn(ClusterPart::report(Arc::clone(cluster.consensus()), condition));
             if let Some(admin) = admin {
-                let view = Arc::new(OperatorsView {
-                    consensus: Arc::clone(cluster.consensus()),
-                    view_age: Arc::clone(&facade.view_age),
-                    bounds: facade.law.freshness,
-                });
+                let view = Arc::new(operators_view(&facade, cluster));
                 serve_operators(&mut parts, (&facade, admin), view, stopped);
             }
         }
@@ -288,6 +278,23 @@ async fn cluster_failed(cluster: &mut Option<ClusterPart>) -> ClusterFault {
     match cluster {
         Some(cluster) => cluster.failed().await,
         None => std::future::pending().await,
+    }
+}
+
+fn view_report(facade: &Facade, health: &Health) -> ViewReport {
+    ViewReport {
+        age: Arc::clone(&facade.view_age),
+        bounds: facade.law.freshness,
+        condition: health.condition("revocation_view"),
+        meters: facade.metrics.view.clone(),
+    }
+}
+
+fn operators_view(facade: &Facade, cluster: &ClusterPart) -> OperatorsView {
+    OperatorsView {
+        consensus: Arc::clone(cluster.consensus()),
+        view_age: Arc::clone(&facade.view_age),
+        bounds: facade.law.freshness,
     }
 }
 
