@@ -16,6 +16,7 @@ mod cluster {
     mod lab;
 
     mod certificates;
+    mod clocks;
     mod disk_full;
     mod diverged;
     mod formed;

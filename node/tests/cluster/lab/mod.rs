@@ -75,6 +75,8 @@ pub(crate) struct Lab {
     history: History,
     /// How often each node has said that it took new certificates.
     reloads: BTreeMap<usize, usize>,
+    /// What is in the environment of each node's process.
+    environment: BTreeMap<usize, Vec<(String, String)>>,
     /// How often each node was started.
     starts: BTreeMap<usize, usize>,
     directory: tempfile::TempDir,
@@ -179,6 +181,7 @@ impl Lab {
             acknowledged: Arc::default(),
             history: History::default(),
             reloads: BTreeMap::new(),
+            environment: BTreeMap::new(),
             starts: BTreeMap::new(),
             directory,
         };
@@ -275,7 +278,15 @@ impl Lab {
             None => Command::new(words.remove(0)),
         };
         command.args(words).current_dir(site.directory());
+        let environment = self.environment.get(&node).into_iter().flatten();
+        command.envs(environment.map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Gives a node's process these variables from its next start on.
+    pub(crate) fn run_with(&mut self, node: usize, variables: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.environment.insert(node, variables.iter().map(owned).collect());
     }
 
     /// Ends a node at once.
