@@ -45,6 +45,7 @@ install_packages() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     command -v ip >/dev/null && command -v tc >/dev/null || missing+=(iproute2)
     command -v nft >/dev/null || missing+=(nftables)
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
     apt_install "${missing[@]}"

@@ -16,7 +16,9 @@ mod cluster {
     mod lab;
 
     mod certificates;
+    mod clocks;
     mod disk_full;
+    mod diverged;
     mod formed;
     mod killed;
     mod law;
@@ -25,5 +27,6 @@ mod cluster {
     mod partitions;
     mod paused;
     mod rolling;
+    mod stale;
     mod strangers;
 }

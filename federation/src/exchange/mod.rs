@@ -201,6 +201,14 @@ pub struct Asked<'law> {
     pub resource: &'law Resource,
 }
 
+impl Asked<'_> {
+    /// What a view of revocations is good for where this target is concerned.
+    #[must_use]
+    pub fn freshness(&self, view: &ViewFacts) -> Freshness {
+        freshness::judge(&self.resource.freshness, Traffic::Resident, view)
+    }
+}
+
 /// Decides about a token request of an authenticated client.
 #[must_use]
 pub fn decide<'law>(

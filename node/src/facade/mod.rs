@@ -7,6 +7,8 @@
 mod cache;
 mod credentials;
 pub mod form;
+#[cfg(test)]
+mod freshness_test;
 mod introspect;
 mod metadata;
 mod pipeline;

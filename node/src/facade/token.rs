@@ -43,7 +43,8 @@ pub(super) async fn answer(
     form: &Form,
 ) -> Result<Answer, Refused> {
     let request = parse(form)?;
-    precheck(call.law(), client, &request)?;
+    // A view that is good for nothing is looked at before a provider's keys are fetched.
+    precheck(call.law(), client, &request)?.freshness(&call.view()).permit()?;
     let subject = gather_token(call, form.required("subject_token")?).await?;
     let actor = match form.optional("actor_token")? {
         Some(text) => Some(gather_token(call, text).await?),

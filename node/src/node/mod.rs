@@ -218,16 +218,12 @@ impl Node {
         // are cut off when the node stops.
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
-        let mut parts = parts::of_region((&facade, &store), keys, (&health, &metrics), &seams);
+        let mut parts = parts::of_region((&facade, &store), keys, &health, &seams);
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
             parts::of_federation(&mut parts, &facade, cluster.consensus(), &health);
             if let Some(admin) = admin {
-                let view = Arc::new(OperatorsView {
-                    consensus: Arc::clone(cluster.consensus()),
-                    view_age: Arc::clone(&facade.view_age),
-                    bounds: facade.law.freshness,
-                });
+                let view = Arc::new(operators_view(&facade, cluster));
                 serve_operators(&mut parts, (&facade, admin), view, stopped);
             }
         }
@@ -276,6 +272,14 @@ async fn cluster_failed(cluster: &mut Option<ClusterPart>) -> ClusterFault {
     match cluster {
         Some(cluster) => cluster.failed().await,
         None => std::future::pending().await,
+    }
+}
+
+fn operators_view(facade: &Facade, cluster: &ClusterPart) -> OperatorsView {
+    OperatorsView {
+        consensus: Arc::clone(cluster.consensus()),
+        view_age: Arc::clone(&facade.view_age),
+        bounds: facade.law.freshness,
     }
 }
 

@@ -7,19 +7,15 @@ use tokio::task::JoinSet;
 
 use super::{Seams, cluster::ClusterPart, duties::Duties, maintenance};
 use crate::{
-    consensus::Consensus,
-    facade::Facade,
-    hsm::KeyStore,
-    revocation::ViewReport,
-    store::Store,
-    telemetry::{health::Health, metrics::Metrics},
+    consensus::Consensus, facade::Facade, hsm::KeyStore, revocation::ViewReport, store::Store,
+    telemetry::health::Health,
 };
 
 /// What every node does.
 pub(super) fn of_region(
     (facade, store): (&Arc<Facade>, &Arc<dyn Store>),
     keys: Arc<dyn KeyStore>,
-    (health, metrics): (&Health, &Metrics),
+    health: &Health,
     seams: &Seams,
 ) -> JoinSet<()> {
     let mut parts = JoinSet::new();
@@ -33,13 +29,7 @@ pub(super) fn of_region(
         conditions: maintenance::Conditions::register(health),
     };
     parts.spawn(upkeep.run());
-    let view_report = ViewReport {
-        age: Arc::clone(&facade.view_age),
-        bounds: facade.law.freshness,
-        condition: health.condition("revocation_view"),
-        meters: metrics.view.clone(),
-    };
-    parts.spawn(view_report.run());
+    parts.spawn(view_report(facade, health).run());
     parts
 }
 
@@ -59,4 +49,13 @@ pub(super) fn of_federation(
         configuration: Fixed(facade.law.digest),
     };
     parts.spawn(duties.run());
+}
+
+fn view_report(facade: &Facade, health: &Health) -> ViewReport {
+    ViewReport {
+        age: Arc::clone(&facade.view_age),
+        bounds: facade.law.freshness,
+        condition: health.condition("revocation_view"),
+        meters: facade.metrics.view.clone(),
+    }
 }

@@ -98,9 +98,8 @@ fn entry(index: u64) -> LogId {
     LogId { term: 1, leader: NodeId::new(1).unwrap(), index }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is one of the answers")]
-const fn says(read_index: u64, verdict: Verdict) -> Answer {
-    Ok(Confirmation { read_index, verdict })
+const fn says(read_index: u64, verdict: Verdict) -> Confirmation {
+    Confirmation { read_index, verdict }
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +107,7 @@ async fn the_view_is_as_of_the_moment_at_which_the_question_was_sent() {
     let world = World::start().await;
     assert_eq!((world.waiting(), world.old()), (1, None));
     world.clock.pass(SECOND / 2);
-    world.answer(says(10, Verdict::Same)).await;
+    world.answer(Ok(says(10, Verdict::Same))).await;
     assert_eq!(world.old(), Some(SECOND / 2));
     assert_eq!(world.metrics.probes.confirmed.get(), 1);
 }
@@ -116,7 +115,7 @@ async fn the_view_is_as_of_the_moment_at_which_the_question_was_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_view_that_lacks_what_the_leader_has_is_confirmed_only_when_it_got_there() {
     let world = World::start().await;
-    world.answer(says(12, Verdict::Same)).await;
+    world.answer(Ok(says(12, Verdict::Same))).await;
     world.applied.send_replace(Some(entry(11)));
     world.settle().await;
     assert_eq!(world.old(), None);
@@ -134,7 +133,7 @@ async fn probes_go_on_while_one_hangs_and_no_more_than_fit_the_bound() {
     }
     assert_eq!(world.waiting(), 4);
     let newest = world.leader.asked.lock().unwrap().pop().unwrap();
-    newest.send(says(10, Verdict::Unknown)).unwrap();
+    newest.send(Ok(says(10, Verdict::Unknown))).unwrap();
     world.settle().await;
     assert_eq!(world.old(), Some(Duration::ZERO));
     for _ in 0..20 {
@@ -168,17 +167,17 @@ async fn what_is_no_confirmation_confirms_nothing_and_is_counted() {
 async fn an_answer_that_came_while_the_machine_slept_makes_no_fresh_view() {
     let world = World::start().await;
     world.clock.sleep(Duration::from_secs(30));
-    world.answer(says(10, Verdict::Same)).await;
+    world.answer(Ok(says(10, Verdict::Same))).await;
     assert_eq!(world.old(), Some(Duration::from_secs(30)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_differs_confirms_nothing_and_one_of_a_minority_stops_the_node() {
     let world = World::start().await;
-    world.answer(says(10, Verdict::Differs)).await;
+    world.answer(Ok(says(10, Verdict::Differs))).await;
     assert_eq!((world.old(), *world.diverged.borrow()), (None, None));
     world.pass(SECOND).await;
-    world.answer(says(10, Verdict::Minority { index: 9 })).await;
+    world.answer(Ok(says(10, Verdict::Minority { index: 9 }))).await;
     assert_eq!((world.old(), *world.diverged.borrow()), (None, Some(Diverged { index: 9 })));
     assert_eq!(world.metrics.probes.differs.get(), 2);
     let violated = r#"exequatur_invariant_violations_total{id="I-C3"} 2"#;

@@ -46,7 +46,7 @@ impl ViewAge {
     /// come back in another order the one that was sent last counts.
     pub fn confirmed(&self, sent: Moment) {
         self.as_of.rcu(|as_of| match **as_of {
-            AsOf::Probe(known) if known.boottime >= sent.boottime => AsOf::Probe(known),
+            AsOf::Probe(known) if known.boottime > sent.boottime => AsOf::Probe(known),
             AsOf::Alone => AsOf::Alone,
             AsOf::Never | AsOf::Probe(_) => AsOf::Probe(sent),
         });

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod files;
+pub(crate) mod http;
 pub(crate) mod invariants;
 pub(crate) mod lines;
 pub(crate) mod load;
@@ -74,6 +75,10 @@ pub(crate) struct Lab {
     history: History,
     /// How often each node has said that it took new certificates.
     reloads: BTreeMap<usize, usize>,
+    /// What is in the environment of each node's process.
+    environment: BTreeMap<usize, Vec<(String, String)>>,
+    /// How often each node was started.
+    starts: BTreeMap<usize, usize>,
     directory: tempfile::TempDir,
 }
 
@@ -176,6 +181,8 @@ impl Lab {
             acknowledged: Arc::default(),
             history: History::default(),
             reloads: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            starts: BTreeMap::new(),
             directory,
         };
         for region in 0..FOUNDERS {
@@ -241,6 +248,7 @@ impl Lab {
         let started = Node::start(self.plan.program, &mut command, &log);
         self.switchboard.connect(node, started.lines().cloned());
         self.history.started(node);
+        *self.starts.entry(node).or_default() += 1;
         self.nodes[node] = Some(started);
     }
 
@@ -270,7 +278,15 @@ impl Lab {
             None => Command::new(words.remove(0)),
         };
         command.args(words).current_dir(site.directory());
+        let environment = self.environment.get(&node).into_iter().flatten();
+        command.envs(environment.map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Gives a node's process these variables from its next start on.
+    pub(crate) fn run_with(&mut self, node: usize, variables: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.environment.insert(node, variables.iter().map(owned).collect());
     }
 
     /// Ends a node at once.
