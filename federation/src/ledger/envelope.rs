@@ -76,6 +76,10 @@ pub enum Kind {
     Hello = 291,
     /// A [`crate::membership::HelloRefused`].
     HelloRefused = 292,
+    /// A [`crate::seal::KeyOffer`].
+    KeyOffer = 304,
+    /// A [`crate::seal::KeyShare`].
+    KeyShare = 305,
 }
 
 /// Why bytes are no frame.
@@ -122,6 +126,8 @@ fn named(kind: u16) -> String {
         Some(Kind::NodeTicket) => "a node ticket",
         Some(Kind::Invite) => "an invite",
         Some(Kind::Anchor) => "an anchor",
+        Some(Kind::KeyOffer) => "a key offer",
+        Some(Kind::KeyShare) => "a key that a region shares",
         _ => return format!("kind {kind}"),
     };
     name.to_owned()
@@ -138,7 +144,7 @@ pub struct Envelope<'a> {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Genesis,
         Self::Revoke,
         Self::Tick,
@@ -167,6 +173,8 @@ impl Kind {
         Self::Anchor,
         Self::Hello,
         Self::HelloRefused,
+        Self::KeyOffer,
+        Self::KeyShare,
     ];
 
     /// The number that stands in the frame.

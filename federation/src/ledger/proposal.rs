@@ -202,6 +202,8 @@ fn read_command(kind: Kind, bytes: &[u8]) -> Result<(Command, &[u8]), EnvelopeEr
         | Kind::Invite
         | Kind::Anchor
         | Kind::Hello
-        | Kind::HelloRefused => Err(EnvelopeError::Kind { got: kind.number() }),
+        | Kind::HelloRefused
+        | Kind::KeyOffer
+        | Kind::KeyShare => Err(EnvelopeError::Kind { got: kind.number() }),
     }
 }

@@ -49,7 +49,9 @@ pub struct SealKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// There is no key for a reader.
-    #[error("there is no key to seal a trailer for region {reader} with: `exequatur keys share`")]
+    #[error(
+        "there is no key to seal a trailer for region {reader} with: `exequatur keys share` makes it"
+    )]
     KeyMissing {
         /// The reader.
         reader: RegionNumber,

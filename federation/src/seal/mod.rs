@@ -6,6 +6,7 @@
 
 mod block;
 mod digest;
+mod handover;
 mod keys;
 mod open_error;
 mod trailer;
@@ -14,6 +15,7 @@ mod trailer_test;
 
 pub use block::{BLOCK_BYTES, KeyVersion, ReaderKey, TokenName};
 pub use digest::{DigestKey, SessionDigest, SubjectDigest};
+pub use handover::{Handover, KeyOffer, KeyShare, Offering, Point, Route};
 pub(crate) use keys::empty_claim;
 pub use keys::{FOREIGN_READERS_MAX, PRIVATE_PREFIX, SEALED_CLAIM, SealError, SealKeys, Versions};
 pub use open_error::OpenError;

@@ -13,6 +13,7 @@ pub mod files;
 mod hsm;
 mod init;
 mod init_region;
+mod keys;
 mod manual;
 mod output;
 mod run;
@@ -78,6 +79,9 @@ enum Command {
     Hsm(hsm::Hsm),
     /// Make the keys, secrets and database of a region, or a region file.
     Init(init::Init),
+    /// Replace secrets, and share keys with another region.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Write the man pages to a directory.
     Man(manual::Man),
     /// Run the region's node.
@@ -162,6 +166,7 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
         Command::Explain(command) => command.run(&mut output),
         Command::Hsm(command) => command.run(&mut output),
         Command::Init(command) => command.run(&mut output),
+        Command::Keys(command) => command.run(&mut output),
         Command::Man(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Token(command) => command.run(&mut output),

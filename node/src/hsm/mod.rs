@@ -178,6 +178,12 @@ pub trait KeyStore: Send + Sync {
     /// See [`KeyStoreError`]; a secret that exists already is left alone.
     fn create_secret(&self, name: &str) -> Result<Secret32, KeyStoreError>;
 
+    /// Stores a secret that was made elsewhere.
+    ///
+    /// # Errors
+    /// See [`KeyStoreError`]; a secret that exists already is left alone.
+    fn keep_secret(&self, name: &str, secret: &Secret32) -> Result<(), KeyStoreError>;
+
     /// Checks again that every key that was found or made is there, is what it was, and still
     /// cannot leave. Due at start and once an hour.
     ///

@@ -158,15 +158,20 @@ impl KeyStore for SoftwareKeyStore {
     }
 
     fn create_secret(&self, name: &str) -> Result<Secret32, KeyStoreError> {
+        let secret = Secret32::from_bytes(draw(&*self.entropy)?);
+        self.keep_secret(name, &secret)?;
+        Ok(secret)
+    }
+
+    fn keep_secret(&self, name: &str, secret: &Secret32) -> Result<(), KeyStoreError> {
         checked_secret_name(name)?;
         self.file.update(&*self.entropy, |content| {
             if content.secrets.iter().any(|s| s.name == name) {
                 return Err(KeyStoreError::AlreadyExists { key: name.to_owned() });
             }
-            let secret = Secret32::from_bytes(draw(&*self.entropy)?);
             let value = base64url(secret.expose());
             content.secrets.push(StoredSecret { name: name.to_owned(), value });
-            Ok(secret)
+            Ok(())
         })
     }
 

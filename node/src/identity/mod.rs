@@ -8,6 +8,7 @@ mod anchor;
 mod directory;
 mod directory_error;
 mod genesis;
+mod handover;
 mod invite;
 mod node_key;
 mod rejoin;
@@ -17,6 +18,10 @@ pub use anchor::{AnchorError, AnchorStore, Anchors, Change, FileAnchor, SlotAnch
 pub use directory::{ClusterDirectory, Contents, NodeIdentity, Pin, draw_node_id};
 pub use directory_error::DirectoryError;
 pub use genesis::{Founding, FoundingError, GenesisError, check_genesis, sign_command};
+pub use handover::{
+    HandoverError, HpkeFault, check_offer, check_share, draw_offered, make_offer, make_share,
+    offered_key, open_share, seal_to,
+};
 pub use invite::{InviteError, check_invite, make_invite};
 pub use node_key::NodeKey;
 pub use rejoin::{DirectoryFacts, DirectoryState, Rejoin, examine};

@@ -52,7 +52,7 @@ pub use keystore::{
 };
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
-pub use seal::{FIRST_DIGEST, FIRST_TRAILER};
+pub use seal::{DIGEST, OFFERED, TRAILER, border, newest_version, next_version};
 
 /// How long the last records may take to become durable when the node stops.
 const LAST_WRITE_MAX: Duration = Duration::from_secs(5);

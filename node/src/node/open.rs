@@ -30,9 +30,9 @@ pub enum StartError {
     Cluster(Box<super::ClusterError>),
     /// There is no key to seal something for another region with.
     #[error(
-        "`introspect_in` names `{reader}`, but the key store has no key to seal for it with: \
-         `exequatur keys share {reader} --out FILE` makes one, and there `exequatur keys take FILE` \
-         takes it over"
+        "`introspect_in` names `{reader}`, but the key store has no key to seal for it with: run \
+         `exequatur keys offer` there, `exequatur keys share` here with what it wrote, and \
+         `exequatur keys take` there"
     )]
     BorderKeyMissing {
         /// The other region.

@@ -13,20 +13,24 @@ use exequatur_federation::{
 use super::{PAIRWISE, StartError};
 use crate::hsm::{KeyStore, KeyStoreError, Secret32};
 
-/// The first digest key of a region.
-pub const FIRST_DIGEST: &str = "digest1";
-/// The first key that a region seals for itself with.
-pub const FIRST_TRAILER: &str = "trailer1";
+/// Name of the keys that digests are made with, without the version.
+pub const DIGEST: &str = "digest";
+/// Name of the keys that a region seals for itself with, without the version.
+pub const TRAILER: &str = "trailer";
+/// Name of the private key that other regions seal keys to.
+pub const OFFERED: &str = "hpke1";
+
+const FIRST_DIGEST: &str = "digest1";
+const FIRST_TRAILER: &str = "trailer1";
 /// What `init` makes and a node does not start without.
 pub(super) const SECRETS: [&str; 3] = [PAIRWISE, FIRST_DIGEST, FIRST_TRAILER];
 
-const DIGEST: &str = "digest";
-const TRAILER: &str = "trailer";
 /// Versions that are looked for: keys of this kind are replaced once a year at most.
 const VERSIONS_MAX: u16 = 32;
 
 /// Name of a key that region `source` seals for region `reader` with, without its version.
-pub(super) fn border(source: RegionNumber, reader: RegionNumber) -> String {
+#[must_use]
+pub fn border(source: RegionNumber, reader: RegionNumber) -> String {
     format!("border{source}_{reader}_")
 }
 
@@ -55,6 +59,37 @@ pub(super) fn seal_keys(store: &dyn KeyStore, law: &Law) -> Result<SealKeys, Sta
         Some((_, reader)) => Err(StartError::BorderKeyMissing { reader }),
         None => Ok(keys),
     }
+}
+
+/// The newest version of a secret, with its value.
+///
+/// # Errors
+/// The key store does not answer.
+pub fn newest_version(
+    store: &dyn KeyStore,
+    name: &str,
+) -> Result<Option<(KeyVersion, Secret32)>, KeyStoreError> {
+    for version in (1..=VERSIONS_MAX).rev().filter_map(KeyVersion::new) {
+        if let Some(secret) = store.secret(&format!("{name}{version}"))? {
+            return Ok(Some((version, secret)));
+        }
+    }
+    Ok(None)
+}
+
+/// The version that follows, with the whole name of its secret.
+///
+/// # Errors
+/// The key store does not answer, or there are as many as there may be.
+pub fn next_version(
+    store: &dyn KeyStore,
+    name: &str,
+) -> Result<(KeyVersion, String), KeyStoreError> {
+    let newest = newest_version(store, name)?.map_or(0, |(version, _)| version.number());
+    let next = KeyVersion::new(newest.saturating_add(1)).filter(|v| v.number() <= VERSIONS_MAX);
+    let version =
+        next.ok_or_else(|| KeyStoreError::AlreadyExists { key: format!("{name}{newest}") })?;
+    Ok((version, format!("{name}{version}")))
 }
 
 fn versions<K>(

@@ -16,6 +16,7 @@ mod config;
 mod founding;
 mod init_region;
 mod key_store;
+mod keys;
 mod manual;
 mod region;
 mod token;

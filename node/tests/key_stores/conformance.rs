@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use exequatur_federation::jose::Algorithm;
-use exequatur_node::hsm::{KeyStore, KeyStoreError, Purpose, Signer};
+use exequatur_node::hsm::{KeyStore, KeyStoreError, Purpose, Secret32, Signer};
 use tokio::task::JoinSet;
 
 /// Signatures made at once: as many as the connections of a busy node.
@@ -113,7 +113,13 @@ fn a_secret_is_drawn_once_and_found_again(open: Open<'_>) {
     assert_ne!(pairwise.expose(), digest.expose());
     assert_ne!(pairwise.expose(), &[0; 32]);
     assert!(matches!(store.create_secret("pairwise"), Err(KeyStoreError::AlreadyExists { .. })));
+    let taken = Secret32::from_bytes([0x5a; 32]);
+    store.keep_secret("border1_2_1", &taken).unwrap();
+    let other = Secret32::from_bytes([0x5b; 32]);
+    let again = store.keep_secret("border1_2_1", &other);
+    assert!(matches!(again, Err(KeyStoreError::AlreadyExists { .. })));
     for store in [store, open()] {
+        assert_eq!(store.secret("border1_2_1").unwrap().unwrap().expose(), &[0x5a; 32]);
         let found = store.secret("pairwise").unwrap().unwrap();
         assert_eq!(found.expose(), pairwise.expose());
         assert!(store.secret("residency_trailer").unwrap().is_none());
@@ -125,5 +131,8 @@ fn names_of_secrets_are_checked(open: Open<'_>) {
     for name in ["", "Pairwise", "../pairwise", "a b"] {
         assert!(matches!(store.secret(name), Err(KeyStoreError::NameMalformed { .. })));
         assert!(matches!(store.create_secret(name), Err(KeyStoreError::NameMalformed { .. })));
+        let secret = Secret32::from_bytes([1; 32]);
+        let kept = store.keep_secret(name, &secret);
+        assert!(matches!(kept, Err(KeyStoreError::NameMalformed { .. })));
     }
 }

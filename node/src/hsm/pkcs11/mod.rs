@@ -44,7 +44,10 @@ use self::{
     slot::OpenSlot,
 };
 use super::{Health, KeyStore, KeyStoreError, Purpose, Secret32, Signer, checked_secret_name};
-use crate::{clock::Clock, entropy::Entropy};
+use crate::{
+    clock::Clock,
+    entropy::{Entropy, draw},
+};
 
 pub(super) use inspect::{mechanisms_checked, reached, signs_per_second};
 pub use open_error::OpenError;
@@ -211,8 +214,14 @@ impl KeyStore for Pkcs11KeyStore {
     }
 
     fn create_secret(&self, name: &str) -> Result<Secret32, KeyStoreError> {
+        let secret = Secret32::from_bytes(draw(&*self.entropy)?);
+        self.keep_secret(name, &secret)?;
+        Ok(secret)
+    }
+
+    fn keep_secret(&self, name: &str, secret: &Secret32) -> Result<(), KeyStoreError> {
         checked_secret_name(name)?;
-        self.secrets.create(name, &*self.entropy)
+        self.secrets.keep(name, secret, &*self.entropy)
     }
 
     fn check(&self) -> Result<(), KeyStoreError> {

@@ -76,12 +76,13 @@ impl SealedSecrets {
         self.unseal(&session, key, name, sealed).map(Some)
     }
 
-    /// Draws, seals and stores the secret of this name.
-    pub(super) fn create(
+    /// Seals and stores the secret of this name.
+    pub(super) fn keep(
         &self,
         name: &str,
+        secret: &Secret32,
         entropy: &dyn Entropy,
-    ) -> Result<Secret32, KeyStoreError> {
+    ) -> Result<(), KeyStoreError> {
         let replacement = Replacement::begin(&self.path)?;
         let mut file = self.load()?;
         if file.secrets.contains_key(name) {
@@ -98,8 +99,7 @@ impl SealedSecrets {
                 return Err(KeyStoreError::KeyAbsent { key: self.label(), place });
             }
         };
-        let secret = Secret32::from_bytes(draw(entropy)?);
-        let sealed = self.seal(&session, key, name, (&secret, draw(entropy)?))?;
+        let sealed = self.seal(&session, key, name, (secret, draw(entropy)?))?;
         // What does not open again must not be relied upon.
         let opened = self.unseal(&session, key, name, &sealed)?;
         if opened.expose() != secret.expose() {
@@ -108,7 +108,7 @@ impl SealedSecrets {
         file.secrets.insert(name.to_owned(), sealed);
         let bytes = serde_json::to_vec_pretty(&file).map_err(|_| self.unreadable())?;
         replacement.commit(&bytes)?;
-        Ok(secret)
+        Ok(())
     }
 
     /// Checks that the wrapping key is there, if there is anything to unwrap.
