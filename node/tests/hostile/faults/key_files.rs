@@ -5,9 +5,16 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use super::program::{exequatur, refuse_to_start};
+use exequatur_federation::{jose::Algorithm, region::RegionId};
+use exequatur_node::hsm::{
+    KeyStore as _, Purpose,
+    software::{SoftwareConfig, SoftwareKeyStore},
+};
+
+use super::program::{arguments, exequatur, refuse_to_start};
 use crate::lab::{Lab, node::RunningNode, region::Variation};
 
 /// Exit code for something that is wrong here.
@@ -121,6 +128,76 @@ fn the_program_says_what_is_missing_and_ends_with_the_code_of_a_local_error() {
     assert_eq!(code, LOCAL);
     assert!(told.contains("region.db") && told.contains("exequatur init"), "{told}");
     assert!(!lab.directory().join("region.db").exists());
+}
+
+/// A token that was sealed under a newer version of a key than the node has: nothing is known of it,
+/// and "inactive" would be a lie. With the key back it is active; one of the older version was all along.
+#[test]
+fn a_token_under_a_seal_key_that_is_not_here_is_neither_active_nor_inactive() {
+    let mut lab = Lab::start();
+    let older = lab.issued();
+    lab.stop();
+    let first = files(lab.directory());
+    let made = Command::new(env!("CARGO_BIN_EXE_exequatur"))
+        .args(["keys", "new", "trailer"])
+        .args(arguments(lab.directory()))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let both = files(lab.directory());
+    lab.run();
+    let newer = lab.issued();
+    let active = |lab: &Lab, token: &str| {
+        let answer = lab.send(&lab.introspect(token));
+        assert_eq!(answer.status, 200);
+        answer.json()["active"] == true
+    };
+    assert!(active(&lab, &older) && active(&lab, &newer));
+    lab.stop();
+    restore(&first);
+    lab.run();
+    assert!(active(&lab, &older));
+    let unknown = lab.send(&lab.introspect(&newer));
+    assert_eq!(
+        (unknown.status, unknown.json()["error_id"].as_str()),
+        (503, Some("seal_key_missing"))
+    );
+    assert!(unknown.json().get("active").is_none());
+    lab.stop();
+    restore(&both);
+    lab.run();
+    assert!(active(&lab, &older) && active(&lab, &newer));
+}
+
+/// A region that was initialised before there were such secrets gets them from `init`.
+#[test]
+fn a_region_that_lacks_a_secret_is_told_and_init_makes_it() {
+    let lab = Lab::prepare(Variation::default());
+    lab.initialise();
+    let config = SoftwareConfig {
+        region: RegionId::new("eu-central").unwrap(),
+        key_file: lab.directory().join("keys.sealed"),
+        passphrase_file: lab.directory().join("passphrase"),
+    };
+    // The key store of an earlier release: what it had, and nothing else.
+    let open = || SoftwareKeyStore::open(config.clone(), lab.seams().entropy).unwrap();
+    let pairwise = open().secret("pairwise").unwrap().unwrap();
+    fs::remove_file(&config.key_file).unwrap();
+    SoftwareKeyStore::initialise(config.clone(), lab.seams().entropy).unwrap();
+    open().keep_secret("pairwise", &pairwise).unwrap();
+    for purpose in [Purpose::AccessToken, Purpose::Response] {
+        open().create(purpose, Algorithm::Es256).unwrap();
+    }
+    let Err(error) = RunningNode::start(lab.directory(), &lab.seams()) else {
+        panic!("the node started")
+    };
+    let expected = "the key store has no secret `digest1`: run `exequatur init`";
+    assert_eq!(error.to_string(), expected);
+    let made = exequatur(&lab, "init").output().unwrap();
+    let told = String::from_utf8(made.stdout).unwrap();
+    assert!(told.starts_with("made secret digest1\nmade secret trailer1\n"), "{told}");
+    assert_eq!(open().secret("pairwise").unwrap().unwrap().expose(), pairwise.expose());
+    RunningNode::start(lab.directory(), &lab.seams()).unwrap().stop();
 }
 
 /// Changes a file's content and keeps its mode.
