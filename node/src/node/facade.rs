@@ -6,7 +6,7 @@ use exequatur_federation::{
     client::Rate,
     config::NodeSettings,
     law::Law,
-    revocation::{ListId, Revocation, RevocationView, StatusReference},
+    revocation::{ListId, Revocation, RevocationView, StatusReference, status_list::DecoySeed},
     subject::PairwiseKey,
 };
 
@@ -17,8 +17,8 @@ use crate::{
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
     hsm::{KeyStore, Signer},
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
-    store::{Store, StoreError},
+    revocation::{DrawnList, SharedView, StatusIndexes},
+    store::{StatusList, Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
 };
@@ -62,7 +62,7 @@ impl Prepared {
     pub(super) fn complete(
         self,
         (audit, revocations): (AuditLog, Arc<SharedView>),
-        list: ListId,
+        list: &DrawnList,
         seams: &Seams,
     ) -> Facade {
         let rates =
@@ -124,11 +124,15 @@ fn issuer_keys(
 }
 
 /// Takes a new status list for ever.
-pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<ListId, StartError> {
+pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<DrawnList, StartError> {
     loop {
-        let bits = u64::from_be_bytes(draw(seams.entropy.as_ref())?);
-        if store.draw_status_list(bits, seams.clock.now()).await? {
-            return Ok(ListId::new(bits));
+        let list_id = u64::from_be_bytes(draw(seams.entropy.as_ref())?);
+        let seed = draw(seams.entropy.as_ref())?;
+        let drawn_at = seams.clock.now();
+        let list = StatusList { list_id, drawn_at, used_at: drawn_at, decoy_seed: Some(seed) };
+        if store.draw_status_list(list).await? {
+            let (id, decoys) = (ListId::new(list_id), DecoySeed::new(&seed));
+            return Ok(DrawnList { id, drawn_at, decoys });
         }
     }
 }

@@ -16,7 +16,6 @@ use exequatur_federation::{
     config::Compiled,
     jose::base64url,
     operator::Roles,
-    revocation::ListId,
 };
 use tokio::{
     sync::watch,
@@ -31,7 +30,7 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::SharedView,
+    revocation::{DrawnList, SharedView},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -92,7 +91,7 @@ struct Opened {
     audit: AuditLog,
     writer: AuditWriter,
     revocations: Arc<SharedView>,
-    list: ListId,
+    list: DrawnList,
 }
 
 impl Opened {
@@ -167,7 +166,7 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
-        let facade = Arc::new(prepared.complete((audit, revocations), list, &seams));
+        let facade = Arc::new(prepared.complete((audit, revocations), &list, &seams));
         let health = Arc::new(Health::new());
         Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
     }

@@ -4,5 +4,5 @@
 mod indexes;
 mod view;
 
-pub use indexes::{IndexError, StatusIndexes};
+pub use indexes::{DrawnList, IndexError, StatusIndexes};
 pub use view::SharedView;
