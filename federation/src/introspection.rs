@@ -7,6 +7,7 @@ use crate::{
     authenticate::AuthenticatedClient,
     client::{Client, ClientId},
     law::{Law, Resource},
+    refusal::{self, RefusalId},
     revocation::RevocationView,
     time::UnixTime,
     token::RegionalToken,
@@ -88,6 +89,17 @@ pub fn introspect(
     members.insert("active".to_owned(), Value::Bool(true));
     members.insert("token_type".to_owned(), json!("Bearer"));
     Introspection { members }
+}
+
+/// Whether a client may follow what is revoked here: whoever may ask about tokens for a resource.
+/// Who follows learns places in lists, which belong to no tenant.
+///
+/// # Errors
+/// [`refusal::FEED_NOT_ALLOWED`].
+pub fn may_follow(law: &Law, caller: &AuthenticatedClient<'_>) -> Result<(), RefusalId> {
+    let mut resources = law.resources.values();
+    let named = resources.any(|resource| may_ask(caller.client(), resource));
+    if named { Ok(()) } else { Err(refusal::FEED_NOT_ALLOWED) }
 }
 
 /// A caller of one tenant learns nothing about tokens for a resource that serves others as well.

@@ -48,8 +48,8 @@ pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{
     Admin, AdminAddress, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys, Limits,
-    Listen, NodeSettings, OnStale, Revocation, Store, StoreEngine, TlsFiles, Transport,
-    UpstreamFetch,
+    Listen, NodeSettings, OnStale, Revocation, StatusLists, Store, StoreEngine, TlsFiles,
+    Transport, UpstreamFetch,
 };
 
 use self::{

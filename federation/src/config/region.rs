@@ -142,6 +142,7 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
     let store = node::store(root, report);
     let audit = node::audit(root);
     let revocation = node::revocation(root, report);
+    let status_list = node::status_list(root, report);
     let cluster = cluster::cluster(root, report);
     let admin = cluster::admin(root, report);
     if let Some(listen) = &listen {
@@ -154,6 +155,7 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
         store: store?,
         audit: audit?,
         revocation: revocation?,
+        status_list: status_list?,
         limits,
         upstreams: BTreeMap::new(),
         cluster: cluster?,

@@ -20,6 +20,8 @@ pub struct NodeSettings {
     pub audit: Audit,
     /// Freshness of the revocation view.
     pub revocation: Revocation,
+    /// Publication of status lists.
+    pub status_list: StatusLists,
     /// Quotas.
     pub limits: Limits,
     /// How keys of global issuers are fetched, by exact issuer.
@@ -189,6 +191,15 @@ pub struct Revocation {
     pub max_staleness: Ttl,
     /// What happens to this region's own people then.
     pub on_stale: OnStale,
+}
+
+/// Publication of status lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusLists {
+    /// How long a copy may be used before it is fetched anew.
+    pub ttl: Ttl,
+    /// How often lists that changed are published.
+    pub publish_every: Ttl,
 }
 
 /// What happens to a region's own people while the view is stale.
