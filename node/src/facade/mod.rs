@@ -13,9 +13,11 @@ mod pipeline;
 pub mod rate;
 mod refusal;
 pub mod request_id;
+mod revocations;
 mod revoke;
 mod router;
 pub mod stack;
+mod status_list;
 mod token;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes},
+    revocation::{Feed, PublishedLists, SharedView, StatusIndexes},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -58,6 +60,10 @@ pub struct Facade {
     pub revocations: Arc<SharedView>,
     /// Places in status lists for new tokens.
     pub indexes: Arc<StatusIndexes>,
+    /// Status lists as they are published.
+    pub lists: Arc<PublishedLists>,
+    /// What was revoked, for those who follow.
+    pub feed: Arc<Feed>,
     /// Global tokens that were verified before.
     pub subjects: TokenCache<VerifiedToken>,
     /// Tokens of this region that were verified before.

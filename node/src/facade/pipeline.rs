@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::Request,
     response::{IntoResponse as _, Response},
 };
@@ -19,18 +20,18 @@ use exequatur_federation::{
     time::UnixTime,
 };
 use http::{
-    HeaderValue, StatusCode,
+    HeaderValue, Method, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
 
 use super::{
     Facade, credentials, form::Form, introspect, rate::RetryAfter, refusal::render,
-    request_id::RequestId, revoke, token,
+    request_id::RequestId, revocations, revoke, token,
 };
 use crate::{
     audit::{AuditItem, RecordError},
-    net::{BodyError, read_body},
+    net::{BodyError, LongLived, read_body},
     telemetry::metrics::Endpoint,
 };
 
@@ -79,6 +80,8 @@ impl From<Refusal> for Refused {
 pub(super) enum Answer {
     /// 200 without a body.
     Empty,
+    /// 200 with events that go on and on.
+    Events(Body),
     /// 200 with JSON.
     Json(Vec<u8>),
     /// 200 with a body of another media type.
@@ -141,6 +144,8 @@ impl<'f> Call<'f> {
             Endpoint::Token => token::answer(self, &client, &form).await,
             Endpoint::Introspect => introspect::answer(self, &client, &parts.headers, &form).await,
             Endpoint::Revoke => revoke::answer(self, &client, &form).await,
+            Endpoint::StatusLists => revocations::lists(self, &client).await,
+            Endpoint::RevocationFeed => revocations::feed(self, &client, &parts.headers).await,
             Endpoint::Document | Endpoint::Unrouted => Err(refusal::NOT_FOUND.into()),
         };
         match outcome {
@@ -162,7 +167,11 @@ impl<'f> Call<'f> {
             BodyError::TooSlow { .. } => refusal::BODY_TOO_SLOW,
             BodyError::Broken(_) => refusal::REQUEST_MALFORMED,
         })?;
-        let form = Form::parse(&parts.headers, &body)?;
+        // Two endpoints are also read by GET, with credentials in the header.
+        let form = match parts.method {
+            Method::POST => Form::parse(&parts.headers, &body)?,
+            _ => Form::default(),
+        };
         let credentials = credentials::collect(&parts.headers, &form)?;
         let client = authenticate(self.law(), &credentials, self.now)
             .map_err(|id| self.unauthenticated(id))?;
@@ -237,12 +246,19 @@ pub(super) fn unrecorded(error: &RecordError) -> Refused {
 
 impl Answer {
     fn into_response(self) -> Response {
+        let long_lived = matches!(self, Self::Events(_));
         let (media, body) = match self {
             Self::Empty => return no_store(StatusCode::OK.into_response()),
+            Self::Events(body) => ("text/event-stream", body),
             Self::Json(body) => ("application/json", body.into()),
-            Self::Typed(media, body) => (media, axum::body::Body::from(body)),
+            Self::Typed(media, body) => (media, Body::from(body)),
         };
         let mut response = Response::new(body);
+        if long_lived {
+            response.extensions_mut().insert(LongLived);
+            // Known to proxies that would otherwise keep events back until there are many.
+            response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
         no_store(response)
     }

@@ -4,20 +4,23 @@ use std::{num::NonZeroU32, path::Path, sync::Arc};
 
 use exequatur_federation::{
     client::Rate,
-    config::NodeSettings,
+    config::{NodeSettings, StatusLists},
+    jose::{Algorithm, JwkSet},
     law::Law,
     revocation::{ListId, Revocation, RevocationView, StatusReference, status_list::DecoySeed},
     subject::PairwiseKey,
 };
 
-use super::{PAIRWISE, Seams, StartError, resolve, token_keys};
+use super::{PAIRWISE, STATUS_LIST_KEY, Seams, StartError, resolve, token_keys};
 use crate::{
     audit::{AuditLog, CountedRefusals},
     entropy::draw,
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
-    hsm::{KeyStore, Signer},
+    hsm::{KeyStore, Purpose, Signer},
     issuer::Issuer,
-    revocation::{DrawnList, SharedView, StatusIndexes},
+    revocation::{
+        DrawnList, Feed, PublishedLists, Publisher, PublisherParts, SharedView, StatusIndexes,
+    },
     store::{StatusList, Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
@@ -32,6 +35,9 @@ pub(super) struct Prepared {
     documents: Documents,
     keys: IssuerKeys,
     metrics: Arc<Metrics>,
+    list_signer: Arc<dyn Signer>,
+    settings: StatusLists,
+    feed: Arc<Feed>,
 }
 
 impl Prepared {
@@ -43,31 +49,56 @@ impl Prepared {
         seams: &Seams,
     ) -> Result<Self, StartError> {
         let signers = signers(keys, settings)?;
+        let list_signer = signer(keys, STATUS_LIST_KEY)?;
+        let list_keys = (list_signer.algorithm(), list_signer.public_key().clone());
+        let list_keys = JwkSet::from_keys([list_keys]);
+        let every = settings.status_list.publish_every;
+        let meters = metrics.status_lists.clone();
         let issuer = Issuer::new(signers, metrics.signer.clone(), Arc::clone(&seams.clock));
         let pairwise = keys
             .secret(PAIRWISE)?
             .map(|secret| PairwiseKey::new(secret.expose()))
             .ok_or(StartError::SecretMissing { name: PAIRWISE })?;
         Ok(Self {
-            documents: Documents::new(&law, &issuer)?,
+            documents: Documents::new(&law, &issuer, (&list_keys, every))?,
             issuer,
             pairwise,
             keys: issuer_keys(settings, directory, seams)?,
             metrics: Arc::clone(metrics),
+            list_signer,
+            settings: settings.status_list,
+            feed: Arc::new(Feed::new(&law.issuer, Arc::clone(&seams.entropy), meters)?),
             law,
         })
+    }
+
+    /// Who follows what is revoked.
+    pub(super) fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.feed)
     }
 
     /// Adds what the database holds.
     pub(super) fn complete(
         self,
         (audit, revocations): (AuditLog, Arc<SharedView>),
-        list: &DrawnList,
+        (list, store): (&DrawnList, &Arc<dyn Store>),
         seams: &Seams,
-    ) -> Facade {
+    ) -> (Facade, Publisher) {
+        let lists = Arc::new(PublishedLists::default());
+        let publisher = Publisher::new(PublisherParts {
+            issuer: self.law.issuer.clone(),
+            settings: self.settings,
+            store: Arc::clone(store),
+            view: Arc::clone(&revocations),
+            signer: self.list_signer,
+            feed: Arc::clone(&self.feed),
+            published: Arc::clone(&lists),
+            meters: self.metrics.status_lists.clone(),
+            clock: Arc::clone(&seams.clock),
+        });
         let rates =
             self.law.clients.iter().map(|(id, client)| (id.as_str().to_owned(), rate(client.rate)));
-        Facade {
+        let facade = Facade {
             documents: self.documents,
             issuer: self.issuer,
             audit,
@@ -83,7 +114,10 @@ impl Prepared {
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
             law: self.law,
-        }
+            lists,
+            feed: self.feed,
+        };
+        (facade, publisher)
     }
 }
 
@@ -91,11 +125,16 @@ fn signers(
     keys: &dyn KeyStore,
     settings: &NodeSettings,
 ) -> Result<[Arc<dyn Signer>; 2], StartError> {
-    let [access_token, response] = token_keys(settings).map(|(purpose, algorithm)| {
-        let missing = StartError::KeyMissing { purpose, algorithm: algorithm.as_str() };
-        keys.find(purpose, algorithm)?.ok_or(missing)
-    });
+    let [access_token, response] = token_keys(settings).map(|key| signer(keys, key));
     Ok([access_token?, response?])
+}
+
+fn signer(
+    keys: &dyn KeyStore,
+    (purpose, algorithm): (Purpose, Algorithm),
+) -> Result<Arc<dyn Signer>, StartError> {
+    let missing = StartError::KeyMissing { purpose, algorithm: algorithm.as_str() };
+    keys.find(purpose, algorithm)?.ok_or(missing)
 }
 
 fn rate(rate: Rate) -> ClientRate {

@@ -30,7 +30,7 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::{DrawnList, SharedView},
+    revocation::{DrawnList, Feed, Publisher, SharedView},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -43,8 +43,8 @@ pub use identity::{
     IdentityError, MadeIdentity, Membership, OpenIdentity, initialise_identity, open_identity,
 };
 pub use keystore::{
-    IDENTITY_ALGORITHM, NewPairwise, PAIRWISE, examine_key_store, initialise_key_store, key_plan,
-    open_key_store, token_keys,
+    IDENTITY_ALGORITHM, NewPairwise, PAIRWISE, STATUS_LIST_KEY, examine_key_store,
+    initialise_key_store, key_plan, open_key_store, token_keys,
 };
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
@@ -84,6 +84,7 @@ pub struct Node {
     listeners: listen::Listeners,
     cluster: Option<ClusterPart>,
     admin: Option<(AdminListener, Roles)>,
+    publisher: Publisher,
 }
 
 /// What a node reads from its database before it serves.
@@ -97,11 +98,13 @@ struct Opened {
 impl Opened {
     async fn read(
         store: &Arc<dyn Store>,
+        feed: Arc<Feed>,
         metrics: &Metrics,
         seams: &Seams,
     ) -> Result<Self, StartError> {
         let (audit, writer) = open_log(Arc::clone(store), Arc::clone(&seams.entropy)).await?;
-        let revocations = Arc::new(SharedView::new(revoked(store.as_ref(), seams).await?));
+        let revocations = SharedView::new(revoked(store.as_ref(), seams).await?);
+        let revocations = Arc::new(revocations.observed_by(feed));
         let view = Arc::clone(&revocations);
         let writer = writer
             .metered(metrics.audit.clone(), Arc::clone(&seams.clock))
@@ -158,7 +161,7 @@ impl Node {
         };
         let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
         let store = crate::store::open(&location, &binding, Access::Write).await?;
-        let opened = match Opened::read(&store, &metrics, &seams).await {
+        let opened = match Opened::read(&store, prepared.feed(), &metrics, &seams).await {
             Ok(opened) => opened,
             Err(error) => {
                 store.close().await;
@@ -166,9 +169,23 @@ impl Node {
             }
         };
         let Opened { audit, writer, revocations, list } = opened;
-        let facade = Arc::new(prepared.complete((audit, revocations), &list, &seams));
+        let view = (audit, revocations);
+        let (facade, publisher) = prepared.complete(view, (&list, &store), &seams);
+        let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
-        Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
+        Ok(Self {
+            facade,
+            writer,
+            store,
+            keys,
+            health,
+            metrics,
+            seams,
+            listeners,
+            cluster,
+            admin,
+            publisher,
+        })
     }
 
     /// Address of the public endpoints.
@@ -201,7 +218,9 @@ impl Node {
     /// A part of the node failed in a way that only a restart mends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeFault> {
         let Self { facade, writer, store, keys, health, metrics, seams, listeners, .. } = self;
-        let (mut cluster, admin) = (self.cluster, self.admin);
+        let (mut cluster, admin, mut publisher) = (self.cluster, self.admin, self.publisher);
+        // Before anything is served, so that every list that lives is there.
+        publisher.publish().await;
         // The writer ends by itself once every handle is gone, so it is not among the parts that
         // are cut off when the node stops.
         let mut writing = JoinSet::new();
@@ -209,6 +228,7 @@ impl Node {
         let mut parts = JoinSet::new();
         let issuer_keys = Arc::clone(&facade.keys);
         parts.spawn(async move { match issuer_keys.keep_fresh().await {} });
+        parts.spawn(async move { match publisher.run().await {} });
         let upkeep = maintenance::Maintenance {
             facade: Arc::clone(&facade),
             store: Arc::clone(&store),
@@ -236,6 +256,7 @@ impl Node {
                 tracing::warn!(%error, "no other node took over leadership");
             }
             stopping.send_replace(true);
+            facade.feed.close();
         };
         let serving = Box::pin(async {
             record_start(&facade).await?;

@@ -5,6 +5,7 @@
 
 mod connections;
 mod requests;
+mod status_lists;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use prometheus_client::registry::{Metric, Registry};
 use self::connections::ConnectionFamilies;
 pub use self::connections::ConnectionMeters;
 pub use self::requests::{Endpoint, RequestMeters};
+pub use self::status_lists::StatusListMeters;
 
 /// The shortest latency told apart: below it lies only a cache hit.
 const LATENCY_SECONDS_MIN: f64 = 0.000_1;
@@ -40,6 +42,8 @@ pub struct Metrics {
     pub signer: SignerMeters,
     /// The audit writer.
     pub audit: AuditMeters,
+    /// Status lists and the feed of revocations.
+    pub status_lists: StatusListMeters,
     /// Lookups by cache.
     caches: Family<CacheLabels, Counter>,
     upstream_fetches: Family<UpstreamLabels, Counter>,
@@ -102,6 +106,7 @@ impl Metrics {
             requests: RequestMeters::register(r),
             signer: SignerMeters::register(r),
             audit: AuditMeters::register(r),
+            status_lists: StatusListMeters::register(r),
             caches: add(r, "cache_lookups", "Cache lookups by cache and result"),
             upstream_fetches: add(r, "upstream_fetches", "Fetches from global issuers by outcome"),
             invariant_violations: add(r, "invariant_violations", "Must be zero; by invariant"),
