@@ -68,8 +68,8 @@ impl Follower {
 
     /// Id of the last event that came.
     pub(crate) fn last_id(&self) -> String {
-        let ids = self.text.lines().filter_map(|line| line.strip_prefix("id: "));
-        ids.last().unwrap().to_owned()
+        let mut ids = self.text.lines().filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().unwrap().to_owned()
     }
 
     /// Hangs up.
