@@ -44,6 +44,7 @@ install_packages() {
         missing+=(softhsm2)
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     command -v ip >/dev/null && command -v tc >/dev/null || missing+=(iproute2)
+    command -v curl >/dev/null || missing+=(curl)
     command -v nft >/dev/null || missing+=(nftables)
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -9,6 +9,7 @@ use crate::{
     freshness::{self, Freshness, Traffic, ViewFacts},
     jose::UnverifiedJws,
     law::{Law, Resource},
+    refusal::{self, RefusalId},
     revocation::RevocationView,
     seal::PRIVATE_PREFIX,
     time::UnixTime,
@@ -117,6 +118,17 @@ pub fn judge_view(
     let resource = law.resources.get(token.audience());
     let bounds = resource.map_or(&law.freshness, |resource| &resource.freshness);
     freshness::judge(bounds, Traffic::Resident, view)
+}
+
+/// Whether a client may follow what is revoked here: whoever may ask about tokens for a resource.
+/// Who follows learns places in lists, which belong to no tenant.
+///
+/// # Errors
+/// [`refusal::FEED_NOT_ALLOWED`].
+pub fn may_follow(law: &Law, caller: &AuthenticatedClient<'_>) -> Result<(), RefusalId> {
+    let mut resources = law.resources.values();
+    let named = resources.any(|resource| may_ask(caller.client(), resource));
+    if named { Ok(()) } else { Err(refusal::FEED_NOT_ALLOWED) }
 }
 
 /// A caller of one tenant learns nothing about tokens for a resource that serves others as well.

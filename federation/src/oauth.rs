@@ -12,6 +12,8 @@ pub const CLIENT_ASSERTION_JWT_BEARER: &str =
 pub const TYP_ACCESS_TOKEN: &str = "at+jwt";
 /// `typ` of a signed introspection answer (RFC 9701 section 5).
 pub const TYP_INTROSPECTION: &str = "token-introspection+jwt";
+/// `typ` of a Token Status List (draft -21 section 5.1).
+pub const TYP_STATUS_LIST: &str = "statuslist+jwt";
 
 /// Token type identifiers (RFC 8693 section 3) that a request may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -299,6 +299,18 @@ catalogue! {
     INTERNAL_FAULT = "internal_fault", 503 TemporarilyUnavailable,
         "The node met a fault of its own.",
         "Send the request again; the request id leads the operator to the cause.";
+    STATUS_LIST_UNKNOWN = "status_list_unknown", 404 InvalidRequest,
+        "This region publishes no status list with this id.",
+        "Take the address from the `status` claim of a token that is still valid: a list goes when its last token has expired, and a new one may take some seconds to be known to every node.";
+    STATUS_LIST_HISTORY = "status_list_history", 501 InvalidRequest,
+        "Status lists of the past are not kept.",
+        "Leave `time` out: the answer is the list as it is now.";
+    FEED_NOT_ALLOWED = "feed_not_allowed", 400 UnauthorizedClient,
+        "This client may not follow revocations.",
+        "Name the client in `introspect_as` of the resource that it serves.";
+    TOO_MANY_FEEDS = "too_many_feeds", 429 TemporarilyUnavailable,
+        "The client, or all clients together, follow revocations too many times.",
+        "Follow them once in each process, and close what is not read.";
     NOT_FOUND = "not_found", 404 InvalidRequest,
         "There is nothing at this address.",
         "Take addresses from the region's metadata.";

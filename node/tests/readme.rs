@@ -1,5 +1,6 @@
 //! What the documentation tells people to type works: every line that begins with `$ ` in a
-//! `console` block of a Markdown file is run by the built binary, or is a target of the Makefile.
+//! `console` block of a Markdown file is run by the built binary, is a target of the Makefile, or is
+//! a `curl` that asks the region of the file's own `region.toml`, which is started for it.
 //!
 //! A file's commands run one after the other in a directory that holds `region-configs`, a global
 //! token `token.txt`, and each `toml` block of the file whose first line names it (`# region.toml`).
@@ -8,11 +9,18 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a file that cannot be read or a program that cannot be started should fail the test"
 )]
 
+#[path = "harness/port.rs"]
+mod port;
+#[path = "harness/process.rs"]
+mod process;
+
 use std::{
     fs,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -30,6 +38,9 @@ const RUN_ELSEWHERE: [(&str, &str); 1] =
 
 /// Characters by which a shell would make something else of a command than its words.
 const SHELL: [char; 12] = ['|', '<', '>', '&', ';', '"', '\'', '`', '\\', '*', '(', '{'];
+
+/// Addresses of the documentation's region; ports that are free stand in for theirs.
+const ADDRESSES: [&str; 2] = ["127.0.0.1:8443", "127.0.0.1:9090"];
 
 /// A fenced block: its language, the line of its fence counted from 1, and its lines.
 struct Block<'a> {
@@ -77,7 +88,7 @@ fn bites_on_what_does_not_work() {
         ("$ exequatur explain | head", "more than words"),
         ("$ make coffee", "no target"),
         ("$ make", "no target"),
-        ("$ curl https://example.com", "neither"),
+        ("$ wget https://example.com", "neither"),
         ("exequatur explain", "no command above it"),
     ];
     for (block, words) in cases {
@@ -120,14 +131,17 @@ fn check(text: &str) -> Vec<String> {
         .filter(|block| block.lines.first().is_some_and(|first| !first.starts_with("$ ")))
         .map(|block| format!("{}: the first line has no command above it", block.line + 1))
         .collect();
-    for shown in shown(text) {
-        let found = judge(&shown, scratch.path());
+    let commands = shown(text);
+    let asks = commands.iter().any(|shown| shown.words.starts_with("curl "));
+    let region = asks.then(|| Region::start(scratch.path()));
+    for shown in commands {
+        let found = judge(&shown, scratch.path(), region.as_ref());
         wrong.extend(found.into_iter().map(|what| format!("{}: {what}", shown.line)));
     }
     wrong
 }
 
-fn judge(shown: &Shown<'_>, directory: &Path) -> Vec<String> {
+fn judge(shown: &Shown<'_>, directory: &Path, region: Option<&Region>) -> Vec<String> {
     let Shown { words, .. } = shown;
     if let Some((_, test)) = RUN_ELSEWHERE.iter().find(|(command, _)| command == words) {
         assert!(root().join(test).exists(), "{test}");
@@ -138,27 +152,36 @@ fn judge(shown: &Shown<'_>, directory: &Path) -> Vec<String> {
     }
     let mut split = words.split_whitespace();
     match split.next() {
-        Some("exequatur") => run(shown, split.collect(), directory),
+        Some("exequatur") => {
+            run(shown, Command::new(env!("CARGO_BIN_EXE_exequatur")).args(split), directory, None)
+        }
+        Some("curl") => {
+            let asked = split.map(|word| region.map_or(word.to_owned(), |r| r.real(word)));
+            let mut curl = Command::new("curl");
+            run(shown, curl.arg("--disable").args(asked), directory, region)
+        }
         Some("make") => {
             let target = split.next().unwrap_or_default();
             let known = !target.is_empty() && makefile_targets().iter().any(|t| t == target);
             if known { Vec::new() } else { vec![format!("`{target}` is no target of make")] }
         }
-        _ => vec![format!("`{words}` is neither exequatur's nor make's")],
+        _ => vec![format!("`{words}` is neither exequatur's nor make's nor curl's")],
     }
 }
 
-fn run(shown: &Shown<'_>, arguments: Vec<&str>, directory: &Path) -> Vec<String> {
-    let ended = Command::new(env!("CARGO_BIN_EXE_exequatur"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .unwrap();
+fn run(
+    shown: &Shown<'_>,
+    command: &mut Command,
+    directory: &Path,
+    region: Option<&Region>,
+) -> Vec<String> {
+    let ended = command.current_dir(directory).output().unwrap();
     let written = format!(
         "{}{}",
         String::from_utf8_lossy(&ended.stdout),
         String::from_utf8_lossy(&ended.stderr)
     );
+    let written = region.map_or(written.clone(), |region| region.shown(&written));
     let mut wrong = Vec::new();
     let code = ended.status.code().unwrap_or(-1);
     if code != shown.exit {
@@ -171,6 +194,51 @@ fn run(shown: &Shown<'_>, arguments: Vec<&str>, directory: &Path) -> Vec<String>
         }
     }
     wrong
+}
+
+/// The region of a file's `region.toml`, for its `curl` commands.
+struct Region {
+    real: [SocketAddr; 2],
+    _process: process::Process,
+}
+
+impl Region {
+    fn start(directory: &Path) -> Self {
+        let real = ADDRESSES.map(|_| port::free_port());
+        for name in ["region.toml", "federation.toml"] {
+            let path = directory.join(name);
+            let text = fs::read_to_string(&path)
+                .unwrap_or_else(|_| panic!("a file that asks with curl has no `# {name}`"));
+            fs::write(path, replaced(&text, ADDRESSES, &real.map(|a| a.to_string()))).unwrap();
+        }
+        let command = |verb: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_exequatur"));
+            command.args([verb, "--config", "region.toml"]).current_dir(directory);
+            command
+        };
+        process::run_to_end(&mut command("init"));
+        let mut process = process::Process::start(&mut command("run"), &directory.join("run.log"));
+        while TcpStream::connect(real[0]).is_err() {
+            process.require_running();
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        Self { real, _process: process }
+    }
+
+    /// A word of a command as it is typed here.
+    fn real(&self, word: &str) -> String {
+        replaced(word, ADDRESSES, &self.real.map(|address| address.to_string()))
+    }
+
+    /// What was written as the documentation shows it.
+    fn shown(&self, written: &str) -> String {
+        let real = self.real.map(|address| address.to_string());
+        replaced(written, [&real[0], &real[1]], &ADDRESSES.map(str::to_owned))
+    }
+}
+
+fn replaced(text: &str, from: [&str; 2], to: &[String; 2]) -> String {
+    from.iter().zip(to).fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 /// Whether a line is as shown: `…` stands for anything.

@@ -1,6 +1,7 @@
 //! The proof by others: a global issuer and clients that are not ours drive the built binary over
 //! HTTPS. The programs are in `third-party/`; here they are only started, given a plan, and believed
-//! when they exit with 0 and name what they did. RFC 7009, 7523, 7662, 8414, 8693, 9068, 9701.
+//! when they exit with 0 and name what they did. RFC 7009, 7523, 7662, 8414, 8693, 9068, 9701;
+//! Token Status List draft -21.
 
 #![expect(
     clippy::unwrap_used,
@@ -37,6 +38,8 @@ fn a_client_written_with_authlib_and_joserfc_has_its_token_exchanged_verified_an
         "the journey names the clients it exchanged for: {summary}"
     );
     assert_eq!(summary["refusals"].as_object().map(serde_json::Map::len), Some(5), "{summary}");
+    let offline = &summary["offline"];
+    assert_eq!([&offline["accepted"], &offline["refused"]], [2, 2], "{summary}");
 }
 
 #[test]

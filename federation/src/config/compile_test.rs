@@ -88,6 +88,8 @@ fn a_short_file_gets_sensible_defaults() {
     assert_eq!(settings.store.engine, StoreEngine::Sqlite("region.db".to_owned()));
     assert_eq!(settings.audit.keep, Ttl::from_seconds(400 * 86_400));
     assert_eq!(law.freshness.max_staleness, Ttl::from_seconds(10));
+    assert_eq!(settings.status_list.ttl, Ttl::from_seconds(60));
+    assert_eq!(settings.status_list.publish_every, Ttl::from_seconds(10));
     let (stale_ttl, local_max) = (Ttl::from_seconds(60), Ttl::from_seconds(3_600));
     assert_eq!(law.freshness.on_stale, OnStale::Local { stale_ttl, local_max });
     assert!(settings.limits.connections > 0 && settings.limits.requests_in_flight > 0);
@@ -434,5 +436,22 @@ proptest! {
             prop_assert!((1..=count + 1).contains(&finding.line), "{finding}");
             prop_assert!(finding.column >= 1 && !finding.message.is_empty());
         }
+    }
+}
+
+#[test]
+fn lists_are_published_as_often_as_they_are_fetched_or_more() {
+    let settings = compiled("[status_list]\nttl = \"5s\"\npublish_every = \"1s\"").settings;
+    let seconds = [settings.status_list.ttl, settings.status_list.publish_every].map(Ttl::seconds);
+    assert_eq!(seconds, [5, 1]);
+    for (table, complaint) in [
+        ("ttl = \"0s\"", "a list is used for 1s to 1h before it is fetched anew"),
+        ("ttl = \"2h\"", "a list is used for 1s to 1h before it is fetched anew"),
+        ("publish_every = \"0s\"", "lists are published every 1s to 60s"),
+        ("ttl = \"1h\"\npublish_every = \"61s\"", "lists are published every 1s to 60s"),
+        ("ttl = \"5s\"", "lists would be published less often than they are fetched (`ttl`)"),
+    ] {
+        let found = complaints(&format!("[status_list]\n{table}"));
+        assert!(found.iter().any(|message| message == complaint), "{table}: {found:?}");
     }
 }

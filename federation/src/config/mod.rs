@@ -49,7 +49,7 @@ pub use schema::{federation_schema, region_schema};
 pub use secret::{SecretHashError, parse_secret_hash, secret_hash_text};
 pub use settings::{
     Admin, AdminAddress, Audit, AuditExport, Cluster, ExportFormat, KeyProvider, Keys, Limits,
-    Listen, NodeSettings, Store, StoreEngine, TlsFiles, Transport, UpstreamFetch,
+    Listen, NodeSettings, StatusLists, Store, StoreEngine, TlsFiles, Transport, UpstreamFetch,
 };
 
 use self::{

@@ -1,16 +1,22 @@
-//! The node's own settings: `[listen]`, `[keys]`, `[store]`, `[audit]`, `[limits]`.
+//! The node's own settings: `[listen]`, `[keys]`, `[store]`, `[audit]`, `[status_list]`, `[limits]`.
 
 use std::net::SocketAddr;
 
 use super::{
     diagnostic::Report,
+    keys::ACCESS_TOKEN_SECONDS_MAX,
     settings::{
-        AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen, Store,
-        StoreEngine, Transport,
+        AdminAddress, Audit, AuditExport, ExportFormat, KeyProvider, Keys, Limits, Listen,
+        StatusLists, Store, StoreEngine, Transport,
     },
     table::{At, Table},
 };
 use crate::{client::Rate, jose::Algorithm, time::Ttl};
+
+/// Longest time for which a status list is used before it is fetched anew: no token lives longer.
+const STATUS_LIST_TTL_SECONDS_MAX: u32 = ACCESS_TOKEN_SECONDS_MAX;
+/// Longest time between two publications of a list that changed.
+const PUBLISH_SECONDS_MAX: u32 = 60;
 
 /// Reads `[listen]`.
 pub(super) fn listen(root: &Table<'_>, report: &mut Report<'_>) -> Option<Listen> {
@@ -90,6 +96,23 @@ pub(super) fn audit(root: &Table<'_>) -> Option<Audit> {
         Some(AuditExport { to: export.text("to")?.value, format: format?.value })
     });
     Some(Audit { keep: table.duration("keep")?.value, export })
+}
+
+/// Reads `[status_list]`.
+pub(super) fn status_list(root: &Table<'_>, report: &mut Report<'_>) -> Option<StatusLists> {
+    let table = root.table("status_list")?;
+    let ttl = table.duration("ttl")?;
+    if !(1..=STATUS_LIST_TTL_SECONDS_MAX).contains(&ttl.value.seconds()) {
+        report.error(&ttl.place, "a list is used for 1s to 1h before it is fetched anew", None);
+    }
+    let publish_every = table.duration("publish_every")?;
+    if !(1..=PUBLISH_SECONDS_MAX).contains(&publish_every.value.seconds()) {
+        report.error(&publish_every.place, "lists are published every 1s to 60s", None);
+    } else if publish_every.value > ttl.value {
+        let message = "lists would be published less often than they are fetched (`ttl`)";
+        report.error(&publish_every.place, message, None);
+    }
+    Some(StatusLists { ttl: ttl.value, publish_every: publish_every.value })
 }
 
 /// Reads `[limits]`: quotas and the lifetime of access tokens.

@@ -145,6 +145,7 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
     let keys = node::keys(root, report);
     let store = node::store(root, report);
     let audit = node::audit(root);
+    let status_list = node::status_list(root, report);
     let cluster = cluster::cluster(root, report);
     let admin = cluster::admin(root, report);
     if let Some(listen) = &listen {
@@ -156,6 +157,7 @@ fn settings(root: &Table<'_>, report: &mut Report<'_>) -> Option<(NodeSettings, 
         keys: keys?,
         store: store?,
         audit: audit?,
+        status_list: status_list?,
         limits,
         upstreams: BTreeMap::new(),
         cluster: cluster?,

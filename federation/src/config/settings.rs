@@ -18,6 +18,8 @@ pub struct NodeSettings {
     pub store: Store,
     /// The audit log.
     pub audit: Audit,
+    /// Publication of status lists.
+    pub status_list: StatusLists,
     /// Quotas.
     pub limits: Limits,
     /// How keys of global issuers are fetched, by exact issuer.
@@ -178,6 +180,15 @@ pub enum ExportFormat {
     Json,
     /// Open Cybersecurity Schema Framework.
     Ocsf,
+}
+
+/// Publication of status lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusLists {
+    /// How long a copy may be used before it is fetched anew.
+    pub ttl: Ttl,
+    /// How often lists that changed are published.
+    pub publish_every: Ttl,
 }
 
 /// Quotas of the public endpoints.

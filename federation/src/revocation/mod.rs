@@ -2,6 +2,7 @@
 
 mod revoke;
 mod status;
+pub mod status_list;
 mod view;
 
 pub use revoke::{Revocation, RevokeDecision, revoke};

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::status_list::uri;
 use crate::ledger::Fixed;
 
 /// Indexes in one list.
@@ -71,8 +72,7 @@ impl StatusReference {
     /// The `status` claim of a token issued by `issuer`.
     #[must_use]
     pub fn to_claim(self, issuer: &str) -> Value {
-        let uri = format!("{issuer}/statuslists/{}", self.list);
-        json!({"status_list": {"idx": self.index, "uri": uri}})
+        json!({"status_list": {"idx": self.index, "uri": uri(issuer, self.list)}})
     }
 
     /// Reads the `status` claim of a token issued by `issuer`.

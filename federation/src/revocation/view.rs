@@ -29,6 +29,12 @@ impl RevocationView {
         self.lists.get(&status.list).is_some_and(|list| list.revoked.contains(status.index))
     }
 
+    /// The revoked indexes of one list; `None` if there is none.
+    #[must_use]
+    pub fn revoked_in(&self, list: ListId) -> Option<&RoaringBitmap> {
+        self.lists.get(&list).map(|list| &list.revoked)
+    }
+
     /// Adds a revocation. Adding it again changes nothing but a later expiry.
     pub fn add(&mut self, revocation: Revocation) {
         let list = Arc::make_mut(self.lists.entry(revocation.status.list).or_default());

@@ -111,16 +111,20 @@ impl Store for FaultyStore {
         self.real.purge(now)
     }
 
-    fn draw_status_list(
+    fn draw_status_list(&self, list: StatusList) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.real.draw_status_list(list)
+    }
+
+    fn use_status_list(
         &self,
         list_id: u64,
         now: UnixTime,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.real.draw_status_list(list_id, now)
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.real.use_status_list(list_id, now)
     }
 
-    fn status_lists(&self) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>> {
-        self.real.status_lists()
+    fn status_lists(&self, since: UnixTime) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>> {
+        self.real.status_lists(since)
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

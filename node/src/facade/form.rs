@@ -15,6 +15,7 @@ const NAME_BYTES_MAX: usize = 64;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parameters of one request, in the order in which they were sent.
+#[derive(Default)]
 pub struct Form {
     parameters: Vec<(String, String)>,
 }

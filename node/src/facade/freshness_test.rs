@@ -3,6 +3,7 @@
 //! signature are the test's.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -21,10 +22,12 @@ use bytes::Bytes;
 use exequatur_federation::{
     client::SecretHash,
     config::{SourceFile, compile, secret_hash_text},
-    jose::{Algorithm, KeyId, PublicKey, SigningInput},
+    jose::{Algorithm, JwkSet, KeyId, PublicKey, SigningInput},
     law::Law,
-    revocation::{ListId, RevocationView},
+    revocation::{ListId, RevocationView, status_list::DecoySeed},
+    seal::{DigestKey, ReaderKey, SealKeys, Versions},
     subject::PairwiseKey,
+    time::{Ttl, UnixTime},
 };
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -39,7 +42,7 @@ use crate::{
     entropy::SystemEntropy,
     hsm::{Signer, Signing},
     issuer::Issuer,
-    revocation::{SharedView, StatusIndexes, ViewAge},
+    revocation::{DrawnList, Feed, IssuedAt, SharedView, StatusIndexes, ViewAge},
     store::Store,
     telemetry::metrics::{Endpoint, Metrics},
     upstream::{Fetch, FetchError, Freshness, IssuerKeys, IssuerSource, RemoteUrl},
@@ -174,6 +177,16 @@ fn law() -> Law {
     compile(&region, &source(FEDERATION.to_owned()), &read).unwrap().law
 }
 
+fn seal_keys() -> SealKeys {
+    SealKeys {
+        region: None,
+        digest: Versions::only(DigestKey::new(&[1; 32])),
+        own: Versions::only(ReaderKey::new(&[2; 32])),
+        to: BTreeMap::new(),
+        from: BTreeMap::new(),
+    }
+}
+
 impl Lab {
     async fn start() -> Self {
         let clock = Arc::new(HandClock::default());
@@ -196,8 +209,16 @@ impl Lab {
         writing.spawn(async move { writer.run().await.unwrap() });
         let many = NonZeroU32::new(1_000).unwrap();
         let rate = ("gateway".to_owned(), ClientRate { per_second: many, burst: many });
+        let list = DrawnList {
+            id: ListId::new(1),
+            drawn_at: UnixTime::default(),
+            decoys: DecoySeed::new(&[3; 32]),
+        };
+        let (own, feeds) = (Arc::<SystemEntropy>::clone(&entropy), metrics.status_lists.clone());
+        let feed = Feed::new(&law.issuer, own, feeds);
         let facade = Facade {
-            documents: Documents::new(&law, &issuer).unwrap(),
+            documents: Documents::new(&law, &issuer, (&JwkSet::default(), Ttl::from_seconds(10)))
+                .unwrap(),
             law,
             issuer,
             audit,
@@ -206,10 +227,11 @@ impl Lab {
             pairwise: PairwiseKey::new(&[7; 32]),
             revocations: Arc::new(SharedView::new(RevocationView::default())),
             view_age: Arc::new(ViewAge::of_member(Arc::clone(&time))),
-            indexes: Arc::new(StatusIndexes::new(
-                ListId::new(1),
-                Arc::<SystemEntropy>::clone(&entropy),
-            )),
+            indexes: Arc::new(StatusIndexes::new(&list, Arc::<SystemEntropy>::clone(&entropy))),
+            lists: Arc::default(),
+            feed: Arc::new(feed.unwrap()),
+            seal: seal_keys(),
+            issued_at: IssuedAt::of(None),
             subjects: TokenCache::new(metrics.cache("subject_tokens")),
             tokens: TokenCache::new(metrics.cache("regional_tokens")),
             rates: ClientRateLimiter::new([rate], Arc::clone(&time)),

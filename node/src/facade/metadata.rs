@@ -4,11 +4,12 @@
 use bytes::Bytes;
 use exequatur_federation::{
     client::ClientAuth,
-    jose::Algorithm,
+    jose::{Algorithm, JwkSet},
     law::Law,
     oauth::{GRANT_TOKEN_EXCHANGE, TokenType},
+    time::Ttl,
 };
-use http::Uri;
+use http::{HeaderValue, Uri};
 use serde_json::{Map, Value, json};
 
 use crate::issuer::Issuer;
@@ -20,6 +21,8 @@ pub struct Documents {
     pub metadata: Bytes,
     /// The JWK set.
     pub jwks: Bytes,
+    /// For how long anyone may keep a status list without asking: until the next may be there.
+    pub list_cache: HeaderValue,
     /// Path of the issuer, without a slash at its end; every endpoint stands below it.
     pub issuer_path: String,
 }
@@ -41,24 +44,31 @@ pub enum DocumentsError {
 }
 
 impl Documents {
-    /// Writes the documents of a region.
+    /// Writes the documents of a region. `lists` are the keys that sign status lists.
     ///
     /// # Errors
     /// See [`DocumentsError`].
-    pub fn new(law: &Law, issuer: &Issuer) -> Result<Self, DocumentsError> {
+    pub fn new(
+        law: &Law,
+        issuer: &Issuer,
+        (lists, publish_every): (&JwkSet, Ttl),
+    ) -> Result<Self, DocumentsError> {
         let uri: Uri = law
             .issuer
             .parse()
             .map_err(|source| DocumentsError::Issuer { issuer: law.issuer.clone(), source })?;
-        let keys: Vec<Value> = issuer
-            .published()
-            .keys()
-            .iter()
+        let published = issuer.published().keys().iter().chain(lists.keys());
+        let keys: Vec<Value> = published
             .filter_map(|jwk| jwk.declared.map(|algorithm| jwk.key.to_jwk(algorithm)))
             .collect();
         Ok(Self {
             metadata: serde_json::to_vec(&metadata(law, issuer))?.into(),
             jwks: serde_json::to_vec(&json!({ "keys": keys }))?.into(),
+            list_cache: HeaderValue::from_str(&format!(
+                "public, max-age={}",
+                publish_every.seconds()
+            ))
+            .unwrap_or(HeaderValue::from_static("no-cache")),
             issuer_path: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -89,6 +99,8 @@ fn metadata(law: &Law, issuer: &Issuer) -> Value {
     if secure {
         put("revocation_endpoint", json!(format!("{base}/revoke")));
     }
+    put("status_list_aggregation_endpoint", json!(format!("{base}/statuslists")));
+    put("revocation_feed_endpoint", json!(format!("{base}/revocations")));
     put("jwks_uri", json!(format!("{base}/jwks")));
     put("grant_types_supported", json!([GRANT_TOKEN_EXCHANGE]));
     // No authorization endpoint; several libraries refuse metadata without this member.

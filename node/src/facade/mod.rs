@@ -15,9 +15,11 @@ mod pipeline;
 pub mod rate;
 mod refusal;
 pub mod request_id;
+mod revocations;
 mod revoke;
 mod router;
 pub mod stack;
+mod status_list;
 mod token;
 
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{IssuedAt, SharedView, StatusIndexes, ViewAge},
+    revocation::{Feed, IssuedAt, PublishedLists, SharedView, StatusIndexes, ViewAge},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -66,6 +68,10 @@ pub struct Facade {
     pub view_age: Arc<ViewAge>,
     /// Places in status lists for new tokens.
     pub indexes: Arc<StatusIndexes>,
+    /// Status lists as they are published.
+    pub lists: Arc<PublishedLists>,
+    /// What was revoked, for those who follow.
+    pub feed: Arc<Feed>,
     /// Global tokens that were verified before.
     pub subjects: TokenCache<VerifiedToken>,
     /// Tokens of this region that were verified before.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::Request,
     response::{IntoResponse as _, Response},
 };
@@ -20,18 +21,18 @@ use exequatur_federation::{
     time::UnixTime,
 };
 use http::{
-    HeaderName, HeaderValue, StatusCode,
+    HeaderName, HeaderValue, Method, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
 
 use super::{
     Facade, credentials, form::Form, introspect, rate::RetryAfter, refusal::render,
-    request_id::RequestId, revoke, token,
+    request_id::RequestId, revocations, revoke, token,
 };
 use crate::{
     audit::{AuditItem, RecordError},
-    net::{BodyError, read_body},
+    net::{BodyError, LongLived, read_body},
     telemetry::metrics::Endpoint,
 };
 
@@ -86,6 +87,8 @@ impl From<Refusal> for Refused {
 pub(super) enum Answer {
     /// 200 without a body.
     Empty,
+    /// 200 with events that go on and on.
+    Events(Body),
     /// 200 with JSON.
     Json(Vec<u8>),
     /// 200 with what is known about a token.
@@ -162,6 +165,8 @@ impl<'f> Call<'f> {
             Endpoint::Token => token::answer(self, &client, &form).await,
             Endpoint::Introspect => introspect::answer(self, &client, &parts.headers, &form).await,
             Endpoint::Revoke => revoke::answer(self, &client, &form).await,
+            Endpoint::StatusLists => revocations::lists(self, &client).await,
+            Endpoint::RevocationFeed => revocations::feed(self, &client, &parts.headers).await,
             Endpoint::Document | Endpoint::Unrouted => Err(refusal::NOT_FOUND.into()),
         };
         match outcome {
@@ -183,7 +188,11 @@ impl<'f> Call<'f> {
             BodyError::TooSlow { .. } => refusal::BODY_TOO_SLOW,
             BodyError::Broken(_) => refusal::REQUEST_MALFORMED,
         })?;
-        let form = Form::parse(&parts.headers, &body)?;
+        // Two endpoints are also read by GET, with credentials in the header.
+        let form = match parts.method {
+            Method::POST => Form::parse(&parts.headers, &body)?,
+            _ => Form::default(),
+        };
         let credentials = credentials::collect(&parts.headers, &form)?;
         let client = authenticate(self.law(), &credentials, self.now)
             .map_err(|id| self.unauthenticated(id))?;
@@ -258,13 +267,22 @@ pub(super) fn unrecorded(error: &RecordError) -> Refused {
 
 impl Answer {
     fn into_response(self) -> Response {
+        let long_lived = matches!(self, Self::Events(_));
         let (media, body, as_of) = match self {
             Self::Empty => return no_store(StatusCode::OK.into_response()),
-            Self::Json(body) => (JSON, body, None),
-            Self::Introspection { media, body, as_of } => (media, body, Some(as_of)),
+            Self::Events(body) => ("text/event-stream", body, None),
+            Self::Json(body) => (JSON, body.into(), None),
+            Self::Introspection { media, body, as_of } => (media, body.into(), Some(as_of)),
         };
-        let mut response = Response::new(body.into());
+        let mut response = Response::new(body);
+        if long_lived {
+            response.extensions_mut().insert(LongLived);
+        }
         let headers = response.headers_mut();
+        if long_lived {
+            // Known to proxies that would otherwise keep events back until there are many.
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
         if let Some(as_of) = as_of {
             headers.insert(AS_OF, HeaderValue::from(as_of.seconds()));

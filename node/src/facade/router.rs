@@ -18,7 +18,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::{Facade, pipeline, refusal::render, request_id::RequestId};
+use super::{Facade, pipeline, refusal::render, request_id::RequestId, status_list};
 use crate::{
     facade::stack::{Unserved, readable_from_any_origin},
     net::authority,
@@ -34,6 +34,7 @@ pub fn router(facade: Arc<Facade>) -> Router {
     let at = |path: &str| format!("{base}{path}");
     let documents = Router::new()
         .route(&at("/jwks"), get(jwks))
+        .route(&at("/statuslists/{id}"), get(status_list::answer))
         .route(&facade.documents.oauth_metadata_path(), get(metadata))
         .route(&facade.documents.openid_metadata_path(), get(metadata));
     let foreign = foreign_hosts(&facade);
@@ -41,6 +42,8 @@ pub fn router(facade: Arc<Facade>) -> Router {
         .route(&at("/token"), post(token))
         .route(&at("/introspect"), post(introspect))
         .route(&at("/revoke"), post(revoke))
+        .route(&at("/statuslists"), get(status_lists).post(status_lists))
+        .route(&at("/revocations"), get(revocations).post(revocations))
         .route(&at("/errors/{id}"), get(error_text))
         .merge(readable_from_any_origin(documents))
         .fallback(unknown_address)
@@ -71,6 +74,14 @@ async fn introspect(State(facade): State<Arc<Facade>>, request: Request) -> Resp
 
 async fn revoke(State(facade): State<Arc<Facade>>, request: Request) -> Response {
     pipeline::serve(&facade, Endpoint::Revoke, request).await
+}
+
+async fn status_lists(State(facade): State<Arc<Facade>>, request: Request) -> Response {
+    pipeline::serve(&facade, Endpoint::StatusLists, request).await
+}
+
+async fn revocations(State(facade): State<Arc<Facade>>, request: Request) -> Response {
+    pipeline::serve(&facade, Endpoint::RevocationFeed, request).await
 }
 
 async fn jwks(State(facade): State<Arc<Facade>>) -> Response {
@@ -145,7 +156,8 @@ fn foreign_hosts(facade: &Facade) -> Arc<[Host]> {
     all.filter(|host| !is_own(host)).collect()
 }
 
-fn refuse(facade: &Facade, request: &Request, id: RefusalId) -> Response {
+/// Renders a refusal of a request without credentials, and counts it.
+pub(super) fn refuse(facade: &Facade, request: &Request, id: RefusalId) -> Response {
     facade.counted.count(id.as_str(), facade.clock.now());
     let request_id = request.extensions().get().map(RequestId::to_string).unwrap_or_default();
     render(&facade.law.issuer, &id.into(), &request_id, None)

@@ -7,8 +7,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::net::limits::Limits;
 
 /// Stands for "not since any moment" in a stored moment.
-const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// What a connection last did, shared by its socket, its requests and the task that drives it.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Activity {
     write_blocked_since: AtomicU64,
     /// Whether bytes between requests are the beginning of a head. In HTTP/2 they may be pings.
     bytes_are_heads: AtomicBool,
+    /// Of each long answer, since when the peer has not taken a piece of it.
+    streams: Mutex<Vec<Weak<AtomicU64>>>,
 }
 
 /// How a peer was too slow.
@@ -59,6 +61,7 @@ impl Activity {
             head_since: AtomicU64::new(0),
             write_blocked_since: AtomicU64::new(NEVER),
             bytes_are_heads: AtomicBool::new(true),
+            streams: Mutex::default(),
         })
     }
 
@@ -72,6 +75,16 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
+    /// A long answer begins: what is returned tells since when the peer has not taken a piece of
+    /// it, as [`Self::now`] counts; [`NEVER`] while it takes them.
+    pub(crate) fn stream(&self) -> Arc<AtomicU64> {
+        let waiting = Arc::new(AtomicU64::new(NEVER));
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|stream| stream.strong_count() > 0);
+        streams.push(Arc::downgrade(&waiting));
+        waiting
+    }
+
     /// When the peer will have been too slow, and how, if nothing happens until then. `None`
     /// while a request is in progress and its answer is being taken.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<(Instant, Lapse)> {
@@ -79,7 +92,13 @@ impl Activity {
             let since = since.load(Ordering::Relaxed);
             (since != NEVER).then(|| (self.started + Duration::from_millis(since) + limit, lapse))
         };
-        let stalled = after(&self.write_blocked_since, limits.write_stall, Lapse::Slow);
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = streams.iter().filter_map(Weak::upgrade);
+        let stalled = waiting
+            .filter_map(|stream| after(&stream, limits.write_stall, Lapse::Slow))
+            .chain(after(&self.write_blocked_since, limits.write_stall, Lapse::Slow))
+            .min_by_key(|(at, _)| *at);
+        drop(streams);
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return stalled;
         }
@@ -88,7 +107,8 @@ impl Activity {
         [stalled, head, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    fn now(&self) -> u64 {
+    /// Milliseconds since the connection began.
+    pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER - 1)
     }
 

@@ -24,6 +24,7 @@ use crate::net::body::RequestBody;
 use crate::net::limits::Limits;
 use crate::net::listener::{Origin, Remote};
 use crate::net::protocol::builder;
+use crate::net::streaming::kept;
 use crate::net::target::names_one_addressee;
 use crate::net::tls::{ALPN_HTTP2, Tls};
 use crate::telemetry::metrics::ConnectionMeters;
@@ -145,13 +146,10 @@ async fn serve_http<Io, S>(
     let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
     let requests = Arc::clone(&activity);
     let service = service_fn(move |request: Request<Incoming>| {
-        let in_flight = requests.begin(request.version());
+        let activity = Arc::clone(&requests);
+        let in_flight = activity.begin(request.version());
         let answer = answer(&session, request);
-        async move {
-            let response = answer.await;
-            drop(in_flight);
-            response
-        }
+        async move { answer.await.map(|response| kept(response, in_flight, &activity)) }
     });
     let connection = builder.serve_connection(io, service);
     drive(connection, &activity, shared, stop).await;

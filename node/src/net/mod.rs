@@ -12,10 +12,12 @@ pub mod limits;
 pub mod listener;
 mod protocol;
 pub mod serve;
+mod streaming;
 pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod tls;
 
 pub use body::{BodyError, read_body};
+pub use streaming::LongLived;
 pub use target::authority;

@@ -4,22 +4,26 @@ use std::{num::NonZeroU32, path::Path, sync::Arc};
 
 use exequatur_federation::{
     client::Rate,
-    config::NodeSettings,
+    config::{NodeSettings, StatusLists},
+    jose::{Algorithm, JwkSet},
     law::Law,
-    revocation::{ListId, Revocation, RevocationView, StatusReference},
+    revocation::{ListId, Revocation, RevocationView, StatusReference, status_list::DecoySeed},
     seal::SealKeys,
     subject::PairwiseKey,
 };
 
-use super::{PAIRWISE, Seams, StartError, resolve, seal::seal_keys, token_keys};
+use super::{PAIRWISE, STATUS_LIST_KEY, Seams, StartError, resolve, seal::seal_keys, token_keys};
 use crate::{
     audit::{AuditLog, CountedRefusals},
     entropy::draw,
     facade::{ClientRateLimiter, Documents, Facade, TokenCache, rate::ClientRate},
-    hsm::{KeyStore, Signer},
+    hsm::{KeyStore, Purpose, Signer},
     issuer::Issuer,
-    revocation::{IssuedAt, SharedView, StatusIndexes, ViewAge},
-    store::{Store, StoreError},
+    revocation::{
+        DrawnList, Feed, IssuedAt, PublishedLists, Publisher, PublisherParts, SharedView,
+        StatusIndexes, ViewAge,
+    },
+    store::{StatusList, Store, StoreError},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
 };
@@ -34,6 +38,19 @@ pub(super) struct Prepared {
     documents: Documents,
     keys: IssuerKeys,
     metrics: Arc<Metrics>,
+    list_signer: Arc<dyn Signer>,
+    settings: StatusLists,
+    feed: Arc<Feed>,
+}
+
+/// What the database and the federation add to it.
+pub(super) struct Added {
+    pub(super) audit: AuditLog,
+    pub(super) revocations: Arc<SharedView>,
+    pub(super) view_age: Arc<ViewAge>,
+    pub(super) list: DrawnList,
+    pub(super) issued_at: IssuedAt,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl Prepared {
@@ -45,33 +62,56 @@ impl Prepared {
         seams: &Seams,
     ) -> Result<Self, StartError> {
         let signers = signers(keys, settings)?;
+        let list_signer = signer(keys, STATUS_LIST_KEY)?;
+        let list_keys = (list_signer.algorithm(), list_signer.public_key().clone());
+        let list_keys = JwkSet::from_keys([list_keys]);
+        let every = settings.status_list.publish_every;
+        let meters = metrics.status_lists.clone();
         let issuer = Issuer::new(signers, metrics.signer.clone(), Arc::clone(&seams.clock));
         let pairwise = keys
             .secret(PAIRWISE)?
             .map(|secret| PairwiseKey::new(secret.expose()))
             .ok_or(StartError::SecretMissing { name: PAIRWISE })?;
         Ok(Self {
-            documents: Documents::new(&law, &issuer)?,
+            documents: Documents::new(&law, &issuer, (&list_keys, every))?,
             issuer,
             pairwise,
             seal: seal_keys(keys, &law)?,
             keys: issuer_keys(settings, directory, seams)?,
             metrics: Arc::clone(metrics),
+            list_signer,
+            settings: settings.status_list,
+            feed: Arc::new(Feed::new(&law.issuer, Arc::clone(&seams.entropy), meters)?),
             law,
         })
     }
 
-    /// Adds what the database holds.
+    /// Who follows what is revoked.
+    pub(super) fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.feed)
+    }
+
+    /// Adds what the database and the federation hold.
     pub(super) fn complete(
         self,
-        audit: AuditLog,
-        (revocations, view_age): (Arc<SharedView>, Arc<ViewAge>),
-        (list, issued_at): (ListId, IssuedAt),
+        Added { audit, revocations, view_age, list, issued_at, store }: Added,
         seams: &Seams,
-    ) -> Facade {
+    ) -> (Facade, Publisher) {
+        let lists = Arc::new(PublishedLists::default());
+        let publisher = Publisher::new(PublisherParts {
+            issuer: self.law.issuer.clone(),
+            settings: self.settings,
+            store,
+            view: Arc::clone(&revocations),
+            signer: self.list_signer,
+            feed: Arc::clone(&self.feed),
+            published: Arc::clone(&lists),
+            meters: self.metrics.status_lists.clone(),
+            clock: Arc::clone(&seams.clock),
+        });
         let rates =
             self.law.clients.iter().map(|(id, client)| (id.as_str().to_owned(), rate(client.rate)));
-        Facade {
+        let facade = Facade {
             documents: self.documents,
             issuer: self.issuer,
             audit,
@@ -82,7 +122,7 @@ impl Prepared {
             issued_at,
             revocations,
             view_age,
-            indexes: Arc::new(StatusIndexes::new(list, Arc::clone(&seams.entropy))),
+            indexes: Arc::new(StatusIndexes::new(&list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
             tokens: TokenCache::new(self.metrics.cache("regional_tokens")),
             rates: ClientRateLimiter::new(rates, Arc::clone(&seams.clock)),
@@ -90,7 +130,10 @@ impl Prepared {
             clock: Arc::clone(&seams.clock),
             entropy: Arc::clone(&seams.entropy),
             law: self.law,
-        }
+            lists,
+            feed: self.feed,
+        };
+        (facade, publisher)
     }
 }
 
@@ -98,11 +141,16 @@ fn signers(
     keys: &dyn KeyStore,
     settings: &NodeSettings,
 ) -> Result<[Arc<dyn Signer>; 2], StartError> {
-    let [access_token, response] = token_keys(settings).map(|(purpose, algorithm)| {
-        let missing = StartError::KeyMissing { purpose, algorithm: algorithm.as_str() };
-        keys.find(purpose, algorithm)?.ok_or(missing)
-    });
+    let [access_token, response] = token_keys(settings).map(|key| signer(keys, key));
     Ok([access_token?, response?])
+}
+
+fn signer(
+    keys: &dyn KeyStore,
+    (purpose, algorithm): (Purpose, Algorithm),
+) -> Result<Arc<dyn Signer>, StartError> {
+    let missing = StartError::KeyMissing { purpose, algorithm: algorithm.as_str() };
+    keys.find(purpose, algorithm)?.ok_or(missing)
 }
 
 fn rate(rate: Rate) -> ClientRate {
@@ -131,11 +179,15 @@ fn issuer_keys(
 }
 
 /// Takes a new status list for ever.
-pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<ListId, StartError> {
+pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<DrawnList, StartError> {
     loop {
-        let bits = u64::from_be_bytes(draw(seams.entropy.as_ref())?);
-        if store.draw_status_list(bits, seams.clock.now()).await? {
-            return Ok(ListId::new(bits));
+        let list_id = u64::from_be_bytes(draw(seams.entropy.as_ref())?);
+        let seed = draw(seams.entropy.as_ref())?;
+        let drawn_at = seams.clock.now();
+        let list = StatusList { list_id, drawn_at, used_at: drawn_at, decoy_seed: Some(seed) };
+        if store.draw_status_list(list).await? {
+            let (id, decoys) = (ListId::new(list_id), DecoySeed::new(&seed));
+            return Ok(DrawnList { id, drawn_at, decoys });
         }
     }
 }

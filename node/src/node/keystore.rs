@@ -29,11 +29,14 @@ pub fn token_keys(settings: &NodeSettings) -> [(Purpose, Algorithm); 2] {
     [(Purpose::AccessToken, settings.keys.algorithm), (Purpose::Response, RESPONSE_ALGORITHM)]
 }
 
+/// The key that status lists are signed with.
+pub const STATUS_LIST_KEY: (Purpose, Algorithm) = (Purpose::StatusList, Algorithm::Es256);
+
 /// Every key that a node signs with.
 #[must_use]
 pub fn key_plan(settings: &NodeSettings) -> Vec<(Purpose, Algorithm)> {
     let identity = settings.cluster.as_ref().map(|_| (Purpose::Identity, IDENTITY_ALGORITHM));
-    token_keys(settings).into_iter().chain(identity).collect()
+    token_keys(settings).into_iter().chain([STATUS_LIST_KEY]).chain(identity).collect()
 }
 
 /// Opens the key store that the settings name. There is no fallback to another.

@@ -112,7 +112,7 @@ impl Maintenance {
     }
 
     async fn provide_list(&self) {
-        if !self.facade.indexes.wants_next() {
+        if !self.facade.indexes.wants_next(self.facade.clock.now()) {
             return;
         }
         let seams =
@@ -133,6 +133,12 @@ impl Maintenance {
         self.facade.revocations.purge(before);
         if let Err(error) = self.store.purge(before).await {
             tracing::warn!(%error, "expired rows were not deleted");
+        }
+        for list in self.facade.indexes.in_use() {
+            let now = self.facade.clock.now();
+            if let Err(error) = self.store.use_status_list(list.bits(), now).await {
+                tracing::warn!(%error, "the use of a status list was not noted");
+            }
         }
     }
 }

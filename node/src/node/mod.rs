@@ -19,7 +19,6 @@ use exequatur_federation::{
     config::Compiled,
     jose::base64url,
     operator::Roles,
-    revocation::ListId,
 };
 use tokio::{
     sync::watch,
@@ -34,21 +33,21 @@ use crate::{
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::{IssuedAt, SharedView, ViewAge},
+    revocation::{DrawnList, Feed, IssuedAt, Publisher, SharedView, ViewAge},
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
 
 use self::cluster::{ClusterPart, control::OperatorsView};
-use self::facade::{Prepared, draw_list, revocation, revoked};
+use self::facade::{Added, Prepared, draw_list, revocation, revoked};
 
 pub use cluster::{ClusterError, ClusterFault};
 pub use identity::{
     IdentityError, MadeIdentity, Membership, OpenIdentity, initialise_identity, open_identity,
 };
 pub use keystore::{
-    IDENTITY_ALGORITHM, NewPairwise, PAIRWISE, examine_key_store, initialise_key_store, key_plan,
-    open_key_store, token_keys,
+    IDENTITY_ALGORITHM, NewPairwise, PAIRWISE, STATUS_LIST_KEY, examine_key_store,
+    initialise_key_store, key_plan, open_key_store, token_keys,
 };
 pub use listen::ListenError;
 pub use open::{StartError, location, log_binding, resolve};
@@ -89,6 +88,7 @@ pub struct Node {
     listeners: listen::Listeners,
     cluster: Option<ClusterPart>,
     admin: Option<(AdminListener, Roles)>,
+    publisher: Publisher,
 }
 
 /// What a node reads from its database before it serves.
@@ -96,17 +96,19 @@ struct Opened {
     audit: AuditLog,
     writer: AuditWriter,
     revocations: Arc<SharedView>,
-    list: ListId,
+    list: DrawnList,
 }
 
 impl Opened {
     async fn read(
         store: &Arc<dyn Store>,
+        feed: Arc<Feed>,
         metrics: &Metrics,
         seams: &Seams,
     ) -> Result<Self, StartError> {
         let (audit, writer) = open_log(Arc::clone(store), Arc::clone(&seams.entropy)).await?;
-        let revocations = Arc::new(SharedView::new(revoked(store.as_ref(), seams).await?));
+        let revocations = SharedView::new(revoked(store.as_ref(), seams).await?);
+        let revocations = Arc::new(revocations.observed_by(feed));
         let view = Arc::clone(&revocations);
         let writer = writer
             .metered(metrics.audit.clone(), Arc::clone(&seams.clock))
@@ -163,7 +165,7 @@ impl Node {
         };
         let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
         let store = crate::store::open(&location, &binding, Access::Write).await?;
-        let opened = match Opened::read(&store, &metrics, &seams).await {
+        let opened = match Opened::read(&store, prepared.feed(), &metrics, &seams).await {
             Ok(opened) => opened,
             Err(error) => {
                 store.close().await;
@@ -177,10 +179,24 @@ impl Node {
         };
         let consensus = cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()));
         let issued_at = IssuedAt::of(consensus);
-        let facade = prepared.complete(audit, (revocations, view_age), (list, issued_at), &seams);
+        let store_held = Arc::clone(&store);
+        let added = Added { audit, revocations, view_age, list, issued_at, store: store_held };
+        let (facade, publisher) = prepared.complete(added, &seams);
         let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
-        Ok(Self { facade, writer, store, keys, health, metrics, seams, listeners, cluster, admin })
+        Ok(Self {
+            facade,
+            writer,
+            store,
+            keys,
+            health,
+            metrics,
+            seams,
+            listeners,
+            cluster,
+            admin,
+            publisher,
+        })
     }
 
     /// Address of the public endpoints.
@@ -213,12 +229,15 @@ impl Node {
     /// A part of the node failed in a way that only a restart mends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeFault> {
         let Self { facade, writer, store, keys, health, metrics, seams, listeners, .. } = self;
-        let (mut cluster, admin) = (self.cluster, self.admin);
+        let (mut cluster, admin, mut publisher) = (self.cluster, self.admin, self.publisher);
+        // Before anything is served, so that every list that lives is there.
+        publisher.publish().await;
         // The writer ends by itself once every handle is gone, so it is not among the parts that
         // are cut off when the node stops.
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
         let mut parts = parts::of_region((&facade, &store), keys, &health, &seams);
+        parts.spawn(async move { match publisher.run().await {} });
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
             parts::of_federation(&mut parts, &facade, cluster.consensus(), &health);
@@ -237,6 +256,7 @@ impl Node {
                 tracing::warn!(%error, "no other node took over leadership");
             }
             stopping.send_replace(true);
+            facade.feed.close();
         };
         let serving = Box::pin(async {
             record_start(&facade).await?;

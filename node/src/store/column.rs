@@ -65,9 +65,20 @@ pub(super) fn to_revocation(row: (i64, i64, i64)) -> Result<Revocation, StoreErr
     Ok(Revocation { list_id: row.0.cast_unsigned(), index, expires_at })
 }
 
-/// A status list from (`list_id`, `drawn_at`).
-pub(super) fn to_status_list(row: (i64, i64)) -> Result<StatusList, StoreError> {
-    Ok(StatusList { list_id: row.0.cast_unsigned(), drawn_at: to_time(row.1)? })
+/// A status list from (`list_id`, `drawn_at`, `used_at`, `decoy_seed`).
+pub(super) fn to_status_list(row: (i64, i64, i64, Vec<u8>)) -> Result<StatusList, StoreError> {
+    let (list_id, drawn_at, used_at, seed) = row;
+    Ok(StatusList {
+        list_id: list_id.cast_unsigned(),
+        drawn_at: to_time(drawn_at)?,
+        used_at: to_time(used_at)?,
+        decoy_seed: if seed.is_empty() { None } else { Some(to_digest(&seed)?) },
+    })
+}
+
+/// The seed of a list's decoys.
+pub(super) fn from_seed(seed: Option<[u8; 32]>) -> Vec<u8> {
+    seed.map(Vec::from).unwrap_or_default()
 }
 
 /// Where a page of revocations begins: before every reference, or after the given one.

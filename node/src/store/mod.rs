@@ -29,9 +29,9 @@ pub const PAGE_RECORDS_MAX: u32 = 512;
 /// Revocations in one answer of [`Store::revocations`]: some 100 KiB.
 pub const REVOCATION_PAGE: u32 = 4_096;
 
-/// Status lists in one answer: a region that draws ten a day fills it in 18 years; newest first,
-/// and lists that old have no living tokens.
-pub const STATUS_LISTS_MAX: u32 = 65_536;
+/// Status lists in one answer, the newest first. Those with living tokens are a handful; a node
+/// that crashes every five seconds draws as many in the time that its tokens live.
+pub const STATUS_LISTS_MAX: u32 = 1_024;
 
 /// What an empty append writes: some tens of records, so that a database is not called well again
 /// while only a scrap of space is left.
@@ -83,14 +83,15 @@ pub trait Store: Send + Sync + 'static {
     fn purge(&self, now: UnixTime) -> BoxFuture<'_, Result<Purged, StoreError>>;
 
     /// Takes a random status list id for ever; `false` when it was taken already (draw another).
-    fn draw_status_list(
-        &self,
-        list_id: u64,
-        now: UnixTime,
-    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn draw_status_list(&self, list: StatusList) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// The newest status lists of the region, newest first, at most [`STATUS_LISTS_MAX`].
-    fn status_lists(&self) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>>;
+    /// Notes that a status list gives places to tokens at `now`; a later note stands.
+    fn use_status_list(&self, list_id: u64, now: UnixTime)
+    -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The region's status lists that were used at `since` or later, whichever node draws from
+    /// them: the newest first, at most [`STATUS_LISTS_MAX`].
+    fn status_lists(&self, since: UnixTime) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>>;
 
     /// Waits for running statements and closes all connections.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -180,10 +181,22 @@ pub struct Purged {
 }
 
 /// A status list of this region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StatusList {
     /// Its random id.
     pub list_id: u64,
     /// When it was drawn.
     pub drawn_at: UnixTime,
+    /// When it last gave a place to a token, within a minute or so.
+    pub used_at: UnixTime,
+    /// What its decoys are drawn from; a list from before there were any has none.
+    pub decoy_seed: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for StatusList {
+    /// Without the seed, which would tell the decoys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { list_id, drawn_at, used_at, .. } = self;
+        write!(f, "StatusList {{ {list_id:016x}, drawn {drawn_at}, used {used_at} }}")
+    }
 }

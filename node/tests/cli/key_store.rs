@@ -89,7 +89,7 @@ fn the_doctor_says_which_check_fails() {
     );
     let json = region.run(&["hsm", "doctor", "--output", "json"]).json();
     assert_eq!(json["healthy"], true);
-    assert_eq!(json["checks"].as_array().unwrap().len(), 6, "{json}");
+    assert_eq!(json["checks"].as_array().unwrap().len(), 7, "{json}");
 }
 
 #[test]

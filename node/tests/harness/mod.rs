@@ -136,6 +136,9 @@ access_token = {{ algorithm = "ES256" }}
 [store]
 url = "sqlite:{here}/region.db"
 
+[status_list]
+publish_every = "1s"
+
 [[upstream]]
 name   = "global"
 preset = "keycloak"

@@ -40,6 +40,11 @@ pub(super) static REGION: Shape = Shape {
             Kind::Table(&node::REVOCATION),
             "How fresh the revocation view must be.",
         ),
+        optional(
+            "status_list",
+            Kind::Table(&node::STATUS_LIST),
+            "Lists that tell services without a connection which tokens were revoked.",
+        ),
         optional("limits", Kind::Table(&node::LIMITS), "Lifetimes and quotas."),
         optional(
             "upstream",

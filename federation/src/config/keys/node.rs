@@ -166,6 +166,24 @@ pub(super) static REVOCATION: Shape = Shape {
     ],
 };
 
+pub(super) static STATUS_LIST: Shape = Shape {
+    fields: &[
+        defaulted(
+            "ttl",
+            Kind::Duration,
+            "60s",
+            "How long a service may use a status list before it fetches it anew; at most 1h. A \
+             copy that is five times as old may not be used at all.",
+        ),
+        defaulted(
+            "publish_every",
+            Kind::Duration,
+            "10s",
+            "How often lists that changed are published; at most 60s, and no longer than `ttl`.",
+        ),
+    ],
+};
+
 pub(super) static LIMITS: Shape = Shape {
     fields: &[
         defaulted(

@@ -5,4 +5,5 @@ mod harness;
 mod http2;
 mod malformed;
 mod slow;
+mod streaming;
 mod tls;

@@ -76,14 +76,50 @@ pub(super) async fn revocations_are_read_page_by_page(fixture: &Fixture) {
     assert_eq!(read.len(), usize::try_from(per_list * 2).unwrap());
 }
 
+fn list(list_id: u64, drawn_at: u64) -> StatusList {
+    let at = at(drawn_at);
+    StatusList { list_id, drawn_at: at, used_at: at, decoy_seed: Some([7; 32]) }
+}
+
 pub(super) async fn a_status_list_id_is_taken_once(fixture: &Fixture) {
     let store = fixture.created().await;
-    assert!(store.draw_status_list(u64::MAX, at(5)).await.unwrap());
-    assert!(!store.draw_status_list(u64::MAX, at(6)).await.unwrap());
-    assert!(store.draw_status_list(1, at(7)).await.unwrap());
-    let lists = [
-        StatusList { list_id: 1, drawn_at: at(7) },
-        StatusList { list_id: u64::MAX, drawn_at: at(5) },
-    ];
-    assert_eq!(store.status_lists().await.unwrap(), lists);
+    assert!(store.draw_status_list(list(u64::MAX, 5)).await.unwrap());
+    assert!(!store.draw_status_list(list(u64::MAX, 6)).await.unwrap());
+    let without = StatusList { decoy_seed: None, ..list(1, 7) };
+    assert!(store.draw_status_list(without).await.unwrap());
+    assert_eq!(store.status_lists(at(0)).await.unwrap(), [without, list(u64::MAX, 5)]);
+}
+
+pub(super) async fn a_status_list_lives_as_long_as_it_was_used(fixture: &Fixture) {
+    let store = fixture.created().await;
+    for drawn in [list(1, 5), list(2, 6)] {
+        assert!(store.draw_status_list(drawn).await.unwrap());
+    }
+    store.use_status_list(1, at(9)).await.unwrap();
+    // Another node's clock may be behind.
+    store.use_status_list(1, at(8)).await.unwrap();
+    // A list that nobody drew is none.
+    store.use_status_list(3, at(9)).await.unwrap();
+    let used = StatusList { used_at: at(9), ..list(1, 5) };
+    assert_eq!(store.status_lists(at(6)).await.unwrap(), [list(2, 6), used]);
+    assert_eq!(store.status_lists(at(7)).await.unwrap(), [used]);
+    assert_eq!(store.status_lists(at(10)).await.unwrap(), []);
+}
+
+pub(super) async fn lists_of_an_older_build_count_as_used_until_the_update(fixture: &Fixture) {
+    let store = fixture.created().await;
+    assert!(store.draw_status_list(list(1, 5)).await.unwrap());
+    store.close().await;
+    drop(store);
+    for statement in [
+        "ALTER TABLE status_list DROP COLUMN used_at",
+        "ALTER TABLE status_list DROP COLUMN decoy_seed",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        fixture.execute(statement).await;
+    }
+    let store = fixture.open().await.unwrap();
+    // By the clock of the database, which is the machine's.
+    let lists = store.status_lists(at(1_700_000_000)).await.unwrap();
+    assert_eq!(lists.iter().map(|l| (l.list_id, l.decoy_seed)).collect::<Vec<_>>(), [(1, None)]);
 }

@@ -56,7 +56,9 @@ on_both! {
         erasing_leaves_records_verifiable,
         erasing_goes_by_number_or_by_time,
         revocations_are_read_page_by_page,
-        a_status_list_id_is_taken_once;
+        a_status_list_id_is_taken_once,
+        a_status_list_lives_as_long_as_it_was_used,
+        lists_of_an_older_build_count_as_used_until_the_update;
     tampering:
         an_untouched_log_verifies_with_and_without_personal_parts,
         a_flipped_byte_is_found_and_named,

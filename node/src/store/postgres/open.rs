@@ -17,11 +17,10 @@ use crate::store::{
     open::{check_region, check_schema, is_other_schema, migrator},
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "region database",
-    include_str!("../../../migrations/postgres/0001_region_database.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "region database", include_str!("../../../migrations/postgres/0001_region_database.sql")),
+    (2, "status list use", include_str!("../../../migrations/postgres/0002_status_list_use.sql")),
+];
 
 /// Connections of one node: one writes records, the others revoke, purge and read.
 const CONNECTIONS: u32 = 4;

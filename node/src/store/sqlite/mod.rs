@@ -148,18 +148,16 @@ impl Store for SqliteStore {
         })
     }
 
-    fn draw_status_list(
-        &self,
-        list_id: u64,
-        now: UnixTime,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn draw_status_list(&self, list: StatusList) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let done = sqlx::query(
-                "INSERT INTO status_list (list_id, drawn_at) VALUES (?1, ?2) \
-                 ON CONFLICT DO NOTHING",
+                "INSERT INTO status_list (list_id, drawn_at, used_at, decoy_seed) \
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             )
-            .bind(list_id.cast_signed())
-            .bind(column::from_time(now))
+            .bind(list.list_id.cast_signed())
+            .bind(column::from_time(list.drawn_at))
+            .bind(column::from_time(list.used_at))
+            .bind(column::from_seed(list.decoy_seed))
             .execute(&self.writer)
             .await
             .map_err(classify)?;
@@ -167,12 +165,29 @@ impl Store for SqliteStore {
         })
     }
 
-    fn status_lists(&self) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>> {
+    fn use_status_list(
+        &self,
+        list_id: u64,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            sqlx::query("UPDATE status_list SET used_at = max(used_at, ?2) WHERE list_id = ?1")
+                .bind(list_id.cast_signed())
+                .bind(column::from_time(now))
+                .execute(&self.writer)
+                .await
+                .map_err(classify)?;
+            Ok(())
+        })
+    }
+
+    fn status_lists(&self, since: UnixTime) -> BoxFuture<'_, Result<Vec<StatusList>, StoreError>> {
         Box::pin(async move {
             let rows = sqlx::query_as(
-                "SELECT list_id, drawn_at FROM status_list \
-                 ORDER BY drawn_at DESC, list_id LIMIT ?1",
+                "SELECT list_id, drawn_at, used_at, decoy_seed FROM status_list \
+                 WHERE used_at >= ?1 ORDER BY drawn_at DESC, list_id LIMIT ?2",
             )
+            .bind(column::from_time(since))
             .bind(STATUS_LISTS_MAX)
             .fetch_all(&self.readers)
             .await

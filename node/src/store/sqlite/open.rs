@@ -19,8 +19,10 @@ use crate::store::{
     open::{check_region, check_schema, is_other_schema, migrator},
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "region database", include_str!("../../../migrations/sqlite/0001_region_database.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "region database", include_str!("../../../migrations/sqlite/0001_region_database.sql")),
+    (2, "status list use", include_str!("../../../migrations/sqlite/0002_status_list_use.sql")),
+];
 
 /// How long a statement waits for another process (a backup, a checkpoint) to let go.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);

@@ -5,6 +5,7 @@
 
 mod connections;
 mod requests;
+mod status_lists;
 mod view;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use prometheus_client::registry::{Metric, Registry};
 use self::connections::ConnectionFamilies;
 pub use self::connections::ConnectionMeters;
 pub use self::requests::{Endpoint, RequestMeters};
+pub use self::status_lists::StatusListMeters;
 pub use self::view::{ProbeMeters, ViewMeters, ViewStateLabel};
 
 /// The shortest latency told apart: below it lies only a cache hit.
@@ -46,6 +48,8 @@ pub struct Metrics {
     pub view: ViewMeters,
     /// The probes that tell it.
     pub probes: ProbeMeters,
+    /// Status lists and the feed of revocations.
+    pub status_lists: StatusListMeters,
     /// Lookups by cache.
     caches: Family<CacheLabels, Counter>,
     upstream_fetches: Family<UpstreamLabels, Counter>,
@@ -110,6 +114,7 @@ impl Metrics {
             audit: AuditMeters::register(r),
             view: ViewMeters::register(r),
             probes: ProbeMeters::register(r),
+            status_lists: StatusListMeters::register(r),
             caches: add(r, "cache_lookups", "Cache lookups by cache and result"),
             upstream_fetches: add(r, "upstream_fetches", "Fetches from global issuers by outcome"),
             invariant_violations: add(r, "invariant_violations", "Must be zero; by invariant"),

@@ -22,6 +22,10 @@ pub enum Endpoint {
     Introspect,
     /// `POST /revoke`.
     Revoke,
+    /// `GET` or `POST /statuslists`: which lists there are.
+    StatusLists,
+    /// `GET` or `POST /revocations`: the feed.
+    RevocationFeed,
     /// Public documents: `GET /jwks`, metadata and status lists.
     Document,
     /// What no route matched.
@@ -35,6 +39,8 @@ pub struct RequestMeters {
     token: EndpointMeters,
     introspect: EndpointMeters,
     revoke: EndpointMeters,
+    status_lists: EndpointMeters,
+    revocation_feed: EndpointMeters,
     document: EndpointMeters,
     unrouted: EndpointMeters,
 }
@@ -46,6 +52,8 @@ impl RequestMeters {
             Endpoint::Token => &self.token,
             Endpoint::Introspect => &self.introspect,
             Endpoint::Revoke => &self.revoke,
+            Endpoint::StatusLists => &self.status_lists,
+            Endpoint::RevocationFeed => &self.revocation_feed,
             Endpoint::Document => &self.document,
             Endpoint::Unrouted => &self.unrouted,
         };
@@ -68,6 +76,8 @@ impl RequestMeters {
             token: of(Endpoint::Token),
             introspect: of(Endpoint::Introspect),
             revoke: of(Endpoint::Revoke),
+            status_lists: of(Endpoint::StatusLists),
+            revocation_feed: of(Endpoint::RevocationFeed),
             document: of(Endpoint::Document),
             unrouted: of(Endpoint::Unrouted),
             outcomes,
@@ -83,6 +93,8 @@ impl Endpoint {
             Self::Token => "token",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",
+            Self::StatusLists => "status_lists",
+            Self::RevocationFeed => "revocation_feed",
             Self::Document => "document",
             Self::Unrouted => "unrouted",
         }

@@ -241,7 +241,7 @@ fn addresses(lab: &Lab) -> Vec<Case> {
         "/eu/token;jsessionid=1",
         "/eu/tokens",
         "/us/token",
-        "/eu/statuslists/0000000000000000",
+        "/eu/statuslists/0000000000000000/1",
         "/metrics",
         "/readyz",
         "/livez",

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod case;
 mod catalogue;
 pub(crate) mod clock;
+pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod keys;
@@ -44,6 +45,8 @@ pub(crate) const MARKER: &str = "Zq7planted";
 pub(crate) const TOKEN: &str = "/eu/token";
 pub(crate) const INTROSPECT: &str = "/eu/introspect";
 pub(crate) const REVOKE: &str = "/eu/revoke";
+pub(crate) const LISTS: &str = "/eu/statuslists";
+pub(crate) const FEED: &str = "/eu/revocations";
 
 /// Private keys. The names are the algorithms that they sign under.
 pub(crate) struct Keys {

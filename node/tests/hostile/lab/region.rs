@@ -157,6 +157,9 @@ plain_http = true
 [store]
 url = "{store}"
 
+[status_list]
+publish_every = "1s"
+
 [limits]
 rate = {{ per_second = 1000000, burst = 1000000 }}
 

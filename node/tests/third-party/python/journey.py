@@ -8,7 +8,8 @@ the resource server that may introspect them, `batch` is registered with
 `assertion_audience = "issuer-or-token-endpoint"`.
 
 Prints one JSON object when the region kept every promise; otherwise names the first broken one and
-exits 1. RFC 7009, 7523 (and 7523bis), 7662, 8414, 8693, 9068, 9701.
+exits 1. RFC 7009, 7523 (and 7523bis), 7662, 8414, 8693, 9068, 9701; offline.py has the part of a
+resource server that asks nobody.
 """
 
 import json
@@ -23,6 +24,10 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 from joserfc import jwt
 from joserfc.jwk import KeySet, import_key
+
+# The interpreter runs isolated, and does not look beside the program by itself.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import offline
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -315,7 +320,15 @@ def journey(plan):
         subjects.add(claims["sub"])
         checked.append({"client_id": client.id, "subject_alg": alg, "jti": claims["jti"]})
     require(len(subjects) == 2, "two people have two pseudonyms")
-    return {"exchanges": checked, "refusals": check_refusals(region, gateway)}
+
+    def exchange():
+        return gateway.exchange(mint(plan, "ES256")["token"], **target)["access_token"]
+
+    return {
+        "exchanges": checked,
+        "refusals": check_refusals(region, gateway),
+        "offline": offline.check(region, gateway, exchange, require),
+    }
 
 
 def main(plan_file):

@@ -1,0 +1,76 @@
+//! What a published list marks as invalid.
+
+use roaring::RoaringBitmap;
+
+use crate::revocation::{LIST_SIZE, ListId, RevocationView};
+
+/// Marked indexes of one list, all below [`LIST_SIZE`]. A mark is never taken back: which marks go
+/// when their tokens have expired would tell them from decoys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks(RoaringBitmap);
+
+impl Marks {
+    /// Marks an index; `false` if it is marked already, or is none of a list.
+    pub fn add(&mut self, index: u32) -> bool {
+        index < LIST_SIZE && self.0.insert(index)
+    }
+
+    /// Marks what a view holds as revoked in a list; `false` if all of it was marked already.
+    pub fn add_revoked(&mut self, view: &RevocationView, list: ListId) -> bool {
+        let before = self.0.len();
+        if let Some(revoked) = view.revoked_in(list) {
+            self.0 |= revoked;
+            self.0.remove_range(LIST_SIZE..);
+        }
+        self.0.len() > before
+    }
+
+    /// Whether an index is marked.
+    #[must_use]
+    pub fn contains(&self, index: u32) -> bool {
+        self.0.contains(index)
+    }
+
+    /// How many are marked.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether none is marked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The marked indexes in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        revocation::{Revocation, StatusReference},
+        time::UnixTime,
+    };
+
+    #[test]
+    fn marks_stay_when_the_view_forgets_what_expired() {
+        let (list, other) = (ListId::new(1), ListId::new(2));
+        let mut view = RevocationView::default();
+        let expires = UnixTime::from_seconds(100);
+        for (list, index) in [(list, 5), (list, LIST_SIZE), (other, 6)] {
+            view.add(Revocation { status: StatusReference { list, index }, expires });
+        }
+        let mut marks = Marks::default();
+        assert!(marks.add_revoked(&view, list));
+        assert!(!marks.add_revoked(&view, list));
+        view.purge(UnixTime::from_seconds(101));
+        assert!(!marks.add_revoked(&view, list));
+        assert_eq!(marks.iter().collect::<Vec<_>>(), [5]);
+        assert!(marks.add(7) && !marks.add(7) && !marks.add(LIST_SIZE));
+    }
+}
