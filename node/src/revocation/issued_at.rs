@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exequatur_federation::ledger::Lix;
+use exequatur_federation::ledger::{LedgerId, Lix, LogId};
 
 use crate::consensus::Consensus;
 
@@ -24,9 +24,32 @@ impl IssuedAt {
     pub fn now(&self) -> Lix {
         let Some(consensus) = &self.0 else { return Lix::default() };
         let view = consensus.view();
-        match (view.ledger.id(), view.applied) {
-            (Some(id), Some(applied)) => Lix { epoch: id.epoch, index: applied.index },
-            _ => Lix::default(),
-        }
+        lix(view.ledger.id(), view.applied)
+    }
+}
+
+fn lix(ledger: Option<LedgerId>, applied: Option<LogId>) -> Lix {
+    match (ledger, applied) {
+        (Some(ledger), Some(applied)) => Lix { epoch: ledger.epoch, index: applied.index },
+        // Everything that will ever be revoked is later.
+        _ => Lix::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exequatur_federation::{ledger::Fixed, membership::NodeId};
+
+    use super::*;
+
+    #[test]
+    fn the_moment_is_the_last_applied_entry_of_the_epoch() {
+        let ledger = LedgerId { cluster: Fixed([1; 16]), epoch: 3 };
+        let applied = LogId { term: 9, leader: NodeId::new(1).unwrap(), index: 41 };
+        assert_eq!(lix(Some(ledger), Some(applied)), Lix { epoch: 3, index: 41 });
+        // Entries before the genesis, and a region alone.
+        assert_eq!(lix(None, Some(applied)), Lix::default());
+        assert_eq!(lix(Some(ledger), None), Lix::default());
+        assert_eq!(IssuedAt::default().now(), Lix::default());
     }
 }
