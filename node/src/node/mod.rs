@@ -237,10 +237,12 @@ impl Node {
         let mut writing = JoinSet::new();
         writing.spawn(writer.run());
         let mut parts = parts::of_region((&facade, &store), keys, &health, &seams);
+        let list_key = publisher.own_key();
         parts.spawn(async move { match publisher.run().await {} });
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
-            parts::of_federation(&mut parts, &facade, cluster.consensus(), &health);
+            let federation = (cluster.consensus(), list_key);
+            parts::of_federation(&mut parts, &facade, federation, &health);
             if let Some(admin) = admin {
                 let view = Arc::new(operators_view(&facade, cluster));
                 serve_operators(&mut parts, (&facade, admin), view, stopped);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exequatur_federation::ledger::Fixed;
+use exequatur_federation::ledger::{Fixed, OwnKey};
 use tokio::task::JoinSet;
 
 use super::{Seams, cluster::ClusterPart, duties::Duties, maintenance};
@@ -37,7 +37,7 @@ pub(super) fn of_region(
 pub(super) fn of_federation(
     parts: &mut JoinSet<()>,
     facade: &Facade,
-    consensus: &Arc<Consensus>,
+    (consensus, list_key): (&Arc<Consensus>, Option<OwnKey>),
     health: &Health,
 ) {
     let condition = health.condition("consensus");
@@ -45,7 +45,7 @@ pub(super) fn of_federation(
     let duties = Duties {
         consensus: Arc::clone(consensus),
         clock: Arc::clone(&facade.clock),
-        keys: facade.issuer.own_keys(),
+        keys: facade.issuer.own_keys().into_iter().chain(list_key).collect(),
         configuration: Fixed(facade.law.digest),
     };
     parts.spawn(duties.run());

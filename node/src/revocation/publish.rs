@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 use exequatur_federation::{
     config::StatusLists,
     jose::SigningInput,
+    ledger::{KeyPurpose, OwnKey},
     oauth::TYP_STATUS_LIST,
     revocation::{
         ListId,
@@ -98,6 +99,12 @@ impl Publisher {
     pub fn new(parts: PublisherParts) -> Self {
         let started = parts.clock.now();
         Self { parts, started, lists: BTreeMap::new() }
+    }
+
+    /// The key that signs lists, as the ledger holds keys.
+    #[must_use]
+    pub fn own_key(&self) -> Option<OwnKey> {
+        OwnKey::new(KeyPurpose::StatusList, self.parts.signer.public_key())
     }
 
     /// Publishes for ever.
