@@ -86,7 +86,7 @@ pub fn introspect(
     let named = resource.is_some_and(|resource| may_ask(caller.client(), resource));
     // A client that left the register takes its tokens with it.
     let client_stands = law.clients.contains_key(&ClientId::new(token.client_id()));
-    let alive = token.expires() > now && !revocations.is_revoked(token.status());
+    let alive = token.expires() > now && !revocations.is_revoked(&token.revocable(), now);
     // Without what is sealed nothing tells whether the token is revoked by anything but itself.
     let known = token.sealed().is_ok();
     if !(named && client_stands && alive && known) {

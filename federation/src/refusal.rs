@@ -272,6 +272,24 @@ catalogue! {
     TOKEN_TYPE_NOT_REVOCABLE = "token_type_not_revocable", 400 UnsupportedTokenType,
         "Tokens of this type cannot be revoked here.",
         "Revoke the token at the server that issued it.";
+    REVOCATION_PENDING = "revocation_pending", 503 TemporarilyUnavailable,
+        "The revocation is in force in this region and does not reach the other regions yet.",
+        "Nothing is lost: it is sent until they have it. To be told when they do, send it again as `Retry-After` says.";
+    REVOCATION_PENDING_HERE = "revocation_pending_here", 503 TemporarilyUnavailable,
+        "The revocation is effective on this node and does not reach the other regions yet.",
+        "Nothing is lost: it is sent until they have it. To be told when they do, send it again as `Retry-After` says.";
+    REVOCATION_REFUSED = "revocation_refused", 503 TemporarilyUnavailable,
+        "The federation refuses revocations of this region: this one is in force here alone.",
+        "An operator must see why: the log names the objection, and `exequatur cluster status` the region's state.";
+    LOGIN_REVOKED = "login_revoked", 400 InsufficientUserAuthentication,
+        "The login that the token stands for counts no more.",
+        "Have the person log in again, now (`max_age` 0). Who is blocked gets nothing until an operator lifts it.";
+    CLIENT_BLOCKED = "client_blocked", 400 UnauthorizedClient,
+        "This client is blocked in the region.",
+        "An operator of the region can lift it: `exequatur revoke lift`.";
+    REVOCATION_UNDECIDED = "revocation_undecided", 503 TemporarilyUnavailable,
+        "A revocation that concerns this request is under way.",
+        "Wait as long as `Retry-After` says: what is issued now might be revoked at once.";
     WRONG_REGION = "wrong_region", 421 InvalidRequest,
         "The request names a host of another region.",
         "Send it to the endpoint of that region's own metadata.";

@@ -10,7 +10,7 @@ use crate::{
     client::ClientId,
     jose::{JwkSet, UnverifiedJws, base64url},
     oauth::TYP_ACCESS_TOKEN,
-    revocation::StatusReference,
+    revocation::{Revocable, StatusReference},
     seal::{OpenError, SEALED_CLAIM, SealKeys, TokenName, Trailer},
     time::UnixTime,
 };
@@ -200,6 +200,15 @@ impl RegionalToken {
         match &self.sealed {
             Ok(trailer) => Ok(trailer),
             Err(error) => Err(*error),
+        }
+    }
+
+    /// What a revocation can name of it.
+    #[must_use]
+    pub fn revocable(&self) -> Revocable<'_> {
+        match &self.sealed {
+            Ok(trailer) => Revocable::of_trailer(self.status, trailer),
+            Err(_) => Revocable::of_status(self.status),
         }
     }
 

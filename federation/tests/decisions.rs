@@ -24,5 +24,6 @@ mod decisions {
     mod records;
     mod revocation;
     mod sealed;
+    mod standing;
     mod world;
 }

@@ -22,5 +22,6 @@ mod ledger {
     mod revocations;
     mod snapshot;
     mod time;
+    mod view;
     mod world;
 }

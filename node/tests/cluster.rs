@@ -26,6 +26,7 @@ mod cluster {
     mod members;
     mod partitions;
     mod paused;
+    mod revocation;
     mod rolling;
     mod stale;
     mod strangers;

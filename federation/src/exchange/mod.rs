@@ -12,6 +12,7 @@ mod rehearsal;
 mod requester;
 mod scope;
 mod sealing;
+mod standing;
 mod target;
 
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::{
     oauth::{GRANT_TOKEN_EXCHANGE, TYP_ACCESS_TOKEN, TokenType},
     refusal::{self, Refusal},
     residency::{Projection, ProjectionInput, project},
-    revocation::StatusReference,
+    revocation::{RevocationView, StatusReference},
+    seal::SealKeys,
     subject::PairwiseKey,
     time::UnixTime,
     token::{AccessToken, TokenId},
@@ -91,6 +93,16 @@ pub struct Facts<'a> {
     pub pairwise: &'a PairwiseKey,
     /// What the token is sealed with.
     pub sealing: Sealing<'a>,
+    /// What is revoked; read after the `lix` that the token is sealed with.
+    pub revocations: &'a RevocationView,
+}
+
+/// What is asked whether something may be issued at all.
+#[derive(Clone, Copy)]
+struct RevocationFacts<'a> {
+    now: UnixTime,
+    keys: &'a SealKeys,
+    revocations: &'a RevocationView,
 }
 
 /// What the region decides.
@@ -244,9 +256,12 @@ fn authorize<'law>(
     facts: Facts<'_>,
 ) -> Result<Authorization, Refusal> {
     let asked = precheck(law, client, request)?;
-    let Facts { now, token_id, status, view, subject, actor, key, algorithm, pairwise, sealing } =
-        facts;
-    let tokens = admitted(law, client, &asked, (subject, actor), now)?;
+    let Facts {
+        now, token_id, status, view, key, algorithm, pairwise, sealing, revocations, ..
+    } = facts;
+    let tokens = admitted(law, client, &asked, (facts.subject, facts.actor), now)?;
+    let revoked = RevocationFacts { now, keys: sealing.keys, revocations };
+    standing::check(law, client, [Some(&tokens.0), tokens.1.as_ref()], revoked)?;
     let sealing = Some(sealing);
     let surroundings =
         Surroundings { now, token_id, status, view, key, algorithm, pairwise, sealing };

@@ -17,6 +17,7 @@ use crate::{
     jose::{PublicKey, SigningInput},
     ledger::Lix,
     oauth::GRANT_TOKEN_EXCHANGE,
+    revocation::RevocationView,
     seal::{DigestKey, ReaderKey, SealKeys, Versions},
 };
 
@@ -106,6 +107,7 @@ fn decided(law: &Law, token: UnverifiedJws, keys: Arc<JwkSet>) -> Result<AccessT
         algorithm: Algorithm::Es256,
         pairwise: &PairwiseKey::new(&[7; 32]),
         sealing: Sealing { keys: &seal, lix: Lix::default() },
+        revocations: &RevocationView::default(),
     };
     match decide(law, &client, &request(), facts) {
         Decision::Authorized(authorization) => Ok(authorization.token),

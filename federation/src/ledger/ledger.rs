@@ -11,7 +11,7 @@ use super::{
     Proposal,
     rules::{self, Admission, Verdict},
     snapshot::{self, Begin, SnapshotError, SnapshotHead},
-    state::{ConfigRow, KeyRow, KeyState, LogRow, MemberRow, Owner, RegionRow, State},
+    state::{ConfigRow, KeyRow, KeyState, LogRow, MemberRow, Owner, RegionRow, Revoked, State},
 };
 use crate::{jose::sha256, membership::NodeId, region::RegionNumber, time::UnixTime};
 
@@ -242,6 +242,15 @@ impl Ledger {
     #[must_use]
     pub fn revocations(&self, owner: RegionNumber) -> Option<&Arc<Owner>> {
         self.state.revocations.get(&owner)
+    }
+
+    /// What was revoked of all regions, shared.
+    #[must_use]
+    pub fn revoked(&self) -> Revoked {
+        Revoked {
+            regions: Arc::clone(&self.state.regions),
+            owners: Arc::clone(&self.state.revocations),
+        }
     }
 }
 

@@ -59,5 +59,5 @@ pub use snapshot::{SnapshotError, SnapshotHead, TABLE_BYTES_MAX};
 pub use state::{
     ConfigRow, Cosigner, CutRow, FederationRow, HEADS_KEPT_MAX, Head, Indexes, KeyRow, KeyState,
     ListRow, Lix, LogRow, MemberRow, Owner, PendingAction, PendingRow, Quota, ROWS_PER_SHARD_MAX,
-    RegionRow, SHARDS, Sharded, Spread, Staged, Window,
+    RegionRow, Revoked, SHARDS, Sharded, Spread, Staged, Window,
 };

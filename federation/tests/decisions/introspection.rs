@@ -61,8 +61,8 @@ fn a_token_that_ended_is_inactive() {
 fn a_revoked_token_is_inactive() {
     let world = World::new();
     let token = world.ask(&ada()).issued();
-    let mut view = RevocationView::default();
-    view.add(Revocation { status: token.status(), expires: token.expires() });
+    let revocation = Revocation { status: token.status(), expires: token.expires() };
+    let view = RevocationView::from_iter([revocation]);
     let caller = world.client("orders-api");
     let answer = introspect(&world.law, &caller, Some(&token), &view, world.now);
     assert!(is_inactive_and_says_nothing_else(&answer));

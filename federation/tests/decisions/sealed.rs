@@ -30,7 +30,7 @@ fn region(number: u16) -> RegionNumber {
 }
 
 /// `eu-central` has the number 1 and `us-east` 2, and tokens for orders may be introspected there.
-fn numbered() -> World {
+pub(crate) fn numbered() -> World {
     let number = |text: &str, name: &str, number: u16| {
         let line = format!("name         = \"{name}\"\n");
         assert_eq!(text.matches(&line).count(), 1);

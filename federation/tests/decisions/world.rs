@@ -16,7 +16,7 @@ use exequatur_federation::{
     oauth::{GRANT_TOKEN_EXCHANGE, TokenType},
     refusal::Refusal,
     region::RegionNumber,
-    revocation::{ListId, StatusReference},
+    revocation::{ListId, RevocationView, StatusReference},
     seal::{DigestKey, ReaderKey, SealKeys, Versions},
     subject::PairwiseKey,
     time::UnixTime,
@@ -46,6 +46,8 @@ pub(crate) struct World {
     /// Keys that each issuer publishes now.
     pub(crate) keys: BTreeMap<String, JwkSet>,
     pub(crate) now: UnixTime,
+    /// What is revoked.
+    pub(crate) revocations: RevocationView,
 }
 
 impl World {
@@ -72,7 +74,8 @@ impl World {
         let compiled = compile(&source(&region), &source(federation), &read);
         let law = compiled.unwrap_or_else(|found| panic!("{found:#?}")).law;
         let keys = law.upstreams.keys().map(|issuer| (issuer.clone(), jwks(&[issuer]))).collect();
-        Self { law, keys, now: UnixTime::from_seconds(NOW) }
+        let (now, revocations) = (UnixTime::from_seconds(NOW), RevocationView::default());
+        Self { law, keys, now, revocations }
     }
 
     pub(crate) fn client(&self, id: &str) -> AuthenticatedClient<'_> {
@@ -184,6 +187,7 @@ impl<'w> Ask<'w> {
             algorithm: Algorithm::EdDsa,
             pairwise: &PairwiseKey::new(&[3; 32]),
             sealing: Sealing { keys: &seal_keys(&world.law), lix: LIX },
+            revocations: &world.revocations,
         };
         match decide(&world.law, &world.client(self.client), &self.request, facts) {
             Decision::Authorized(authorization) => Ok(*authorization),

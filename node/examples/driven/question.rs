@@ -4,12 +4,15 @@
 //!   digits): `decided INDEX`, or `failed REASON`.
 //! - `sessions FIRST COUNT`: as many login sessions, to make a ledger large.
 //! - `digest`: `INDEX DIGEST` of what is applied.
+//! - `revoked REGION LIST INDEX`: whether the ledger says so of a token: `yes` or `no`.
+//! - `revoke-region REGION`: asks for the end of a region: `decided INDEX`, or `failed REASON`.
 //! - `single COUNT`, `load CALLERS TOKENS SECONDS`: see [`measure`](super::measure).
 
 use std::{sync::Arc, time::Duration};
 
 use exequatur_federation::{
-    ledger::{Fixed, Mode, Outcome, Revoke, StatusTarget, Target},
+    ledger::{Command, Fixed, Lix, Mode, Outcome, Revoke, RevokeRegion, StatusTarget, Target},
+    region::RegionNumber,
     revocation::{LIST_SIZE, ListId},
     time::{Ttl, UnixTime},
 };
@@ -19,6 +22,9 @@ use super::measure;
 
 /// How long what is revoked would have lived.
 const LIFETIME: Ttl = Ttl::from_seconds(3_600);
+
+/// No token is as young as this one, so that only its own index covers it.
+const YOUNGEST: Lix = Lix { epoch: u32::MAX, index: u64::MAX };
 
 /// How often is looked whether the ledger has begun.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -44,6 +50,25 @@ pub(crate) async fn answer(consensus: &Arc<Consensus>, question: &str) -> String
             let index = view.applied.map_or(0, |id| id.index);
             Ok(format!("{index} {}", view.ledger.digest()))
         }
+        ["revoked", region, list, index] => match status(region, list, index) {
+            Some((owner, token)) => {
+                let view = consensus.view();
+                let owned = view.ledger.revocations(owner);
+                let revoked = owned.is_some_and(|owned| owned.covers(token, YOUNGEST));
+                Ok(if revoked { "yes" } else { "no" }.to_owned())
+            }
+            None => Err(()),
+        },
+        ["revoke-region", region] => match region.parse().ok().and_then(RegionNumber::new) {
+            Some(region) => {
+                let command = Command::RevokeRegion(RevokeRegion { region });
+                Ok(match consensus.propose(command).await {
+                    Ok(Answer::Decided { index, .. }) => format!("decided {index}"),
+                    other => format!("failed {other:?}"),
+                })
+            }
+            None => Err(()),
+        },
         ["single", count] => match count.parse() {
             Ok(count) => Ok(measure::single(consensus, count).await),
             Err(_) => Err(()),
@@ -59,6 +84,11 @@ pub(crate) async fn answer(consensus: &Arc<Consensus>, question: &str) -> String
         _ => Err(()),
     };
     answer.unwrap_or_else(|()| format!("failed this is no question: `{question}`"))
+}
+
+fn status(region: &str, list: &str, index: &str) -> Option<(RegionNumber, StatusTarget)> {
+    let owner = RegionNumber::new(region.parse().ok()?)?;
+    Some((owner, StatusTarget { list: ListId::from_hex(list)?, index: index.parse().ok()? }))
 }
 
 fn tokens(list: &str, first: &str, count: &str) -> Option<Vec<Target>> {

@@ -13,8 +13,9 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
 use crate::store::{
-    Access, Append, Appended, Binding, Erasure, Location, LogId, Purged, Revocation, StatusList,
-    Store, StoreError, StoredRecord, create, open,
+    Access, Append, Appended, Binding, Claim, Erasure, Location, LogId, OutboxKey, OutboxState,
+    Outstanding, Purged, Revocation, StatusList, Store, StoreError, StoredRecord, StoredRow,
+    create, open,
 };
 
 pub(crate) struct FaultyStore {
@@ -105,6 +106,32 @@ impl Store for FaultyStore {
         now: UnixTime,
     ) -> BoxFuture<'_, Result<Vec<Revocation>, StoreError>> {
         self.real.revocations(after, now)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.real.is_shared()
+    }
+
+    fn outbox(&self, which: Outstanding) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        self.real.outbox(which)
+    }
+
+    fn outbox_rows(
+        &self,
+        keys: Vec<OutboxKey>,
+    ) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        self.real.outbox_rows(keys)
+    }
+
+    fn claim_outbox(&self, claim: Claim) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        self.real.claim_outbox(claim)
+    }
+
+    fn settle_outbox(
+        &self,
+        settled: Vec<(OutboxKey, OutboxState)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.real.settle_outbox(settled)
     }
 
     fn purge(&self, now: UnixTime) -> BoxFuture<'_, Result<Purged, StoreError>> {

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Replay, Revocation};
+use super::{OutboxRow, Replay, Revocation};
 use crate::store::StoreError;
 
 /// Longest record with its personal part: claims and rules of a token under 2 KiB fit many times,
@@ -34,8 +34,10 @@ pub struct AuditItem {
     pub recorded_at: UnixTime,
     /// What this request uses up.
     pub replays: Vec<Replay>,
-    /// What this request revokes.
+    /// What this request revokes in a region alone.
     pub revocations: Vec<Revocation>,
+    /// What this request revokes in a federation.
+    pub outbox: Vec<OutboxRow>,
 }
 
 impl AuditItem {
@@ -50,6 +52,7 @@ impl AuditItem {
             recorded_at: record.at(),
             replays: Vec::new(),
             revocations: Vec::new(),
+            outbox: Vec::new(),
         })
     }
 
@@ -57,6 +60,13 @@ impl AuditItem {
     #[must_use]
     pub fn once(mut self, used: authenticate::Replay) -> Self {
         self.replays.push(Replay { key: used.key, expires_at: used.expires });
+        self
+    }
+
+    /// The same item, which also leaves revocations for the federation.
+    #[must_use]
+    pub fn leaving(mut self, rows: Vec<OutboxRow>) -> Self {
+        self.outbox.extend(rows);
         self
     }
 

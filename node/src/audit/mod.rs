@@ -14,8 +14,8 @@ mod writer;
 #[cfg(test)]
 mod writer_test;
 
-pub use crate::store::{Replay, Revocation};
+pub use crate::store::{OutboxRow, Replay, Revocation};
 pub use log::{AuditItem, AuditLog, Head, RECORD_BYTES_MAX, RecordError, Recorded, Saved, Trouble};
 pub use refusals::{COUNT_INTERVAL, CountedRefusals, REASONS_MAX, RefusalCount};
 pub use verify::{VerifiedLog, VerifyError, verify};
-pub use writer::{AuditWriter, BATCH_MAX, OnRevoked, QUEUE_MAX, WriterStopped, open_log};
+pub use writer::{AuditWriter, BATCH_MAX, OnRevoked, QUEUE_MAX, Revoked, WriterStopped, open_log};

@@ -14,8 +14,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::Revocation;
 use super::log::{AuditItem, AuditLog, Head, Job, RecordError, Saved, State, Trouble, WAIT_MAX};
+use super::{OutboxRow, Revocation};
 use crate::{
     clock::Clock,
     entropy::Entropy,
@@ -47,8 +47,17 @@ pub struct AuditWriter {
     on_revoked: Option<OnRevoked>,
 }
 
-/// Who is told of a revocation that is durable, or may be.
-pub type OnRevoked = Box<dyn Fn(&Revocation) + Send + Sync>;
+/// Who is told of revocations that are durable, or may be: those of one transaction at a time.
+pub type OnRevoked = Box<dyn Fn(Vec<Revoked>) + Send + Sync>;
+
+/// What one record revokes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// In a region alone.
+    pub tokens: Vec<Revocation>,
+    /// In a federation.
+    pub outbox: Vec<OutboxRow>,
+}
 
 /// The writer ended although the node goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,13 +139,13 @@ impl AuditWriter {
         let (items, answers): (Vec<AuditItem>, Vec<Answer>) =
             jobs.drain(..).map(|job| (job.item, job.answer)).unzip();
         let started = self.meters.as_ref().map(|(_, clock)| clock.monotonic());
-        let revocations: Vec<_> = items.iter().map(|item| item.revocations.clone()).collect();
+        let revoked: Vec<Revoked> = items.iter().map(Revoked::of).collect();
         match self.append(items).await {
             Ok(appended) => {
                 self.measure(started, &appended.outcomes);
-                let saved = revocations.iter().zip(&appended.outcomes);
+                let saved = revoked.into_iter().zip(&appended.outcomes);
                 let saved = saved.filter(|(_, o)| matches!(o, AppendOutcome::Saved { .. }));
-                self.tell(saved.flat_map(|(revoked, _)| revoked));
+                self.tell(saved.map(|(revoked, _)| revoked));
                 self.advance(appended.frontier);
                 for (answer, outcome) in answers.into_iter().zip(appended.outcomes) {
                     reply(
@@ -151,7 +160,7 @@ impl AuditWriter {
             }
             Err(trouble) => {
                 if !saved_nothing(&trouble) {
-                    self.tell(revocations.iter().flatten());
+                    self.tell(revoked);
                 }
                 for answer in answers {
                     reply(answer, Err(RecordError::from(&trouble)));
@@ -161,9 +170,12 @@ impl AuditWriter {
         }
     }
 
-    fn tell<'r>(&self, revocations: impl Iterator<Item = &'r Revocation>) {
+    fn tell(&self, revoked: impl IntoIterator<Item = Revoked>) {
         if let Some(on_revoked) = &self.on_revoked {
-            revocations.for_each(on_revoked);
+            let all: Vec<Revoked> = revoked.into_iter().filter(|r| !r.is_empty()).collect();
+            if !all.is_empty() {
+                on_revoked(all);
+            }
         }
     }
 
@@ -196,6 +208,7 @@ impl AuditWriter {
             recorded_at: item.recorded_at,
             replays: item.replays,
             revocations: item.revocations,
+            outbox: item.outbox,
         });
         Ok(sealed.collect())
     }
@@ -253,6 +266,16 @@ impl AuditWriter {
         let error = self.state.borrow().trouble.as_ref().map(RecordError::from);
         reply(job.answer, Err(error.unwrap_or(RecordError::Unavailable)));
         true
+    }
+}
+
+impl Revoked {
+    fn of(item: &AuditItem) -> Self {
+        Self { tokens: item.revocations.clone(), outbox: item.outbox.clone() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.outbox.is_empty()
     }
 }
 

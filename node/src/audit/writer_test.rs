@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use super::{
     AuditItem, AuditLog, AuditWriter, BATCH_MAX, QUEUE_MAX, RECORD_BYTES_MAX, RecordError, Replay,
-    Revocation, Saved, Trouble, WriterStopped,
+    Revocation, Revoked, Saved, Trouble, WriterStopped,
     faulty::{Fault, FaultyStore},
     open_log, verify,
 };
@@ -28,6 +28,7 @@ fn item(n: u32) -> AuditItem {
         recorded_at: UnixTime::from_seconds(1),
         replays: Vec::new(),
         revocations: Vec::new(),
+        outbox: Vec::new(),
     }
 }
 
@@ -86,7 +87,10 @@ async fn a_revocation_is_told_of_although_nobody_waits_for_it_any_more() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = |writer: AuditWriter| {
         let told = Arc::clone(&told);
-        writer.telling(Box::new(move |r: &Revocation| told.lock().unwrap().push(r.index)))
+        writer.telling(Box::new(move |all: Vec<Revoked>| {
+            let tokens = all.iter().flat_map(|revoked| &revoked.tokens);
+            told.lock().unwrap().extend(tokens.map(|token| token.index));
+        }))
     };
     let revoking = |n: u32| AuditItem {
         revocations: vec![Revocation {

@@ -13,8 +13,8 @@ use std::{
 
 use exequatur_federation::{
     ledger::{
-        Bearer, Command, Digest, Join, Leave, Ledger, List, LogId, Objection, Outcome, Rejection,
-        Revoke, StateDigest,
+        Bearer, Command, Digest, Join, Leave, Ledger, List, LogId, Objection, Outcome, Proposal,
+        Rejection, Revoke, StateDigest,
     },
     membership::{Invitation, Invite, LEVELS, NodeId, NodeTicket, RaftTiming},
     region::RegionNumber,
@@ -109,6 +109,12 @@ impl Consensus {
         self.shared.applied()
     }
 
+    /// Every state as it is published, for whoever reads on each request.
+    #[must_use]
+    pub fn shared(&self) -> SharedLedger {
+        self.shared.clone()
+    }
+
     /// This node and its region.
     #[must_use]
     pub const fn own(&self) -> Bearer {
@@ -168,6 +174,12 @@ impl Consensus {
         self.refuse_while_draining()?;
         let commands = revocations.into_iter().map(Command::Revoke);
         self.proposer.propose(self.maker.unsigned(commands, self.level())).await
+    }
+
+    /// Proposals of revocations, as this node would make them now.
+    #[must_use]
+    pub fn draft(&self, revocations: impl IntoIterator<Item = Revoke>) -> Vec<Proposal> {
+        self.maker.unsigned(revocations.into_iter().map(Command::Revoke), self.level())
     }
 
     /// The feature level to propose at. A node that has not applied the genesis yet goes by the level

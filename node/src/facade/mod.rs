@@ -33,7 +33,7 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     issuer::Issuer,
-    revocation::{Feed, IssuedAt, PublishedLists, SharedView, StatusIndexes, ViewAge},
+    revocation::{Feed, IssuedAt, Outbox, PublishedLists, SharedView, StatusIndexes, ViewAge},
     telemetry::metrics::Metrics,
     upstream::IssuerKeys,
 };
@@ -66,6 +66,8 @@ pub struct Facade {
     pub revocations: Arc<SharedView>,
     /// How old that is.
     pub view_age: Arc<ViewAge>,
+    /// The way of revocations to the federation; `None` in a region alone.
+    pub outbox: Option<Outbox>,
     /// Places in status lists for new tokens.
     pub indexes: Arc<StatusIndexes>,
     /// Status lists as they are published.

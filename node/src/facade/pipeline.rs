@@ -41,6 +41,8 @@ pub(super) const JSON: &str = "application/json";
 
 /// Since when everything that was revoked is known, in seconds since 1970.
 const AS_OF: HeaderName = HeaderName::from_static("exequatur-as-of");
+/// Proves that the federation holds a revocation. It says nothing to anybody but this region.
+const RECEIPT: HeaderName = HeaderName::from_static("exequatur-receipt");
 
 /// One request on its way through the pipeline.
 pub(super) struct Call<'f> {
@@ -89,6 +91,8 @@ pub(super) enum Answer {
     Empty,
     /// 200 with events that go on and on.
     Events(Body),
+    /// 200 without a body, and what the federation holds it by.
+    Receipt(String),
     /// 200 with JSON.
     Json(Vec<u8>),
     /// 200 with what is known about a token.
@@ -273,6 +277,14 @@ impl Answer {
             Self::Events(body) => ("text/event-stream", body, None),
             Self::Json(body) => (JSON, body.into(), None),
             Self::Introspection { media, body, as_of } => (media, body.into(), Some(as_of)),
+            Self::Receipt(receipt) => {
+                let mut response = StatusCode::OK.into_response();
+                // Base64url is a header's alphabet.
+                if let Ok(value) = HeaderValue::try_from(receipt) {
+                    response.headers_mut().insert(RECEIPT, value);
+                }
+                return no_store(response);
+            }
         };
         let mut response = Response::new(body);
         if long_lived {

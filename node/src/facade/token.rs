@@ -52,6 +52,9 @@ pub(super) async fn answer(
     };
     let facade = call.facade;
     let first_seen = matches!(subject.presented, Presented::Read(_));
+    // The moment first: what is revoked in between is then later than the token, which it covers.
+    let lix = facade.issued_at.now();
+    let revocations = facade.revocations.current();
     let facts = Facts {
         now: call.now,
         token_id: TokenId::new(draw(facade.entropy.as_ref()).map_err(|_| refusal::INTERNAL_FAULT)?),
@@ -62,7 +65,8 @@ pub(super) async fn answer(
         key: facade.issuer.key(),
         algorithm: facade.issuer.algorithm(),
         pairwise: &facade.pairwise,
-        sealing: Sealing { keys: &facade.seal, lix: facade.issued_at.now() },
+        sealing: Sealing { keys: &facade.seal, lix },
+        revocations: &revocations,
     };
     let authorization = match decide(call.law(), client, &request, facts) {
         Decision::Authorized(authorization) => authorization,

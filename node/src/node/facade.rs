@@ -7,7 +7,7 @@ use exequatur_federation::{
     config::{NodeSettings, StatusLists},
     jose::{Algorithm, JwkSet},
     law::Law,
-    revocation::{ListId, Revocation, RevocationView, StatusReference, status_list::DecoySeed},
+    revocation::{ListId, Marks, Revocation, StatusReference, status_list::DecoySeed},
     seal::SealKeys,
     subject::PairwiseKey,
 };
@@ -20,10 +20,10 @@ use crate::{
     hsm::{KeyStore, Purpose, Signer},
     issuer::Issuer,
     revocation::{
-        DrawnList, Feed, IssuedAt, PublishedLists, Publisher, PublisherParts, SharedView,
+        DrawnList, Feed, IssuedAt, Outbox, PublishedLists, Publisher, PublisherParts, SharedView,
         StatusIndexes, ViewAge,
     },
-    store::{StatusList, Store, StoreError},
+    store::{Outstanding, StatusList, Store, StoreError, StoredRow},
     telemetry::metrics::Metrics,
     upstream::{FetchLimits, Freshness, HttpFetcher, IssuerKeys, IssuerSource, TrustRoots},
 };
@@ -47,6 +47,7 @@ pub(super) struct Prepared {
 pub(super) struct Added {
     pub(super) audit: AuditLog,
     pub(super) revocations: Arc<SharedView>,
+    pub(super) outbox: Option<Outbox>,
     pub(super) view_age: Arc<ViewAge>,
     pub(super) list: DrawnList,
     pub(super) issued_at: IssuedAt,
@@ -86,15 +87,10 @@ impl Prepared {
         })
     }
 
-    /// Who follows what is revoked.
-    pub(super) fn feed(&self) -> Arc<Feed> {
-        Arc::clone(&self.feed)
-    }
-
     /// Adds what the database and the federation hold.
     pub(super) fn complete(
         self,
-        Added { audit, revocations, view_age, list, issued_at, store }: Added,
+        Added { audit, revocations, outbox, view_age, list, issued_at, store }: Added,
         seams: &Seams,
     ) -> (Facade, Publisher) {
         let lists = Arc::new(PublishedLists::default());
@@ -121,6 +117,7 @@ impl Prepared {
             seal: self.seal,
             issued_at,
             revocations,
+            outbox,
             view_age,
             indexes: Arc::new(StatusIndexes::new(&list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
@@ -192,21 +189,33 @@ pub(super) async fn draw_list(store: &dyn Store, seams: &Seams) -> Result<DrawnL
     }
 }
 
-/// Everything that is still revoked, page by page.
-pub(super) async fn revoked(
-    store: &dyn Store,
-    seams: &Seams,
-) -> Result<RevocationView, StoreError> {
-    let mut view = RevocationView::default();
+/// Every token of this region that is still revoked, page by page.
+pub(super) async fn revoked(store: &dyn Store, seams: &Seams) -> Result<Marks, StoreError> {
+    let mut marks = Marks::default();
     let mut after = None;
     let now = seams.clock.now();
     loop {
         let page = store.revocations(after, now).await?;
-        let Some(last) = page.last() else { return Ok(view) };
+        let Some(last) = page.last() else { return Ok(marks) };
         after = Some((last.list_id, last.index));
         for row in &page {
-            view.add(revocation(row));
+            marks.add_token(revocation(row));
         }
+    }
+}
+
+/// Every row of the outbox that has not expired, whatever became of it.
+pub(super) async fn outbox_rows(
+    store: &dyn Store,
+    seams: &Seams,
+) -> Result<Vec<StoredRow>, StoreError> {
+    let mut which = Outstanding { after: None, beyond: Some(0), now: seams.clock.now() };
+    let mut rows = Vec::new();
+    loop {
+        let page = store.outbox(which).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        which.after = Some(last.key);
+        rows.extend(page);
     }
 }
 

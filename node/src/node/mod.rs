@@ -27,19 +27,22 @@ use tokio::{
 
 use crate::{
     admin::{AdminListener, AdminParts, AdminService},
-    audit::{AuditItem, AuditLog, AuditWriter, RecordError, WriterStopped, open_log},
+    audit::{AuditItem, AuditLog, AuditWriter, RecordError, Revoked, WriterStopped, open_log},
     clock::Clock,
     consensus::Consensus,
     entropy::Entropy,
     facade::Facade,
     hsm::KeyStore,
-    revocation::{DrawnList, Feed, IssuedAt, Publisher, SharedView, ViewAge},
+    revocation::{
+        DrawnList, IssuedAt, Outbox, OutboxParts, OutboxSender, Publisher, SharedView, Teller,
+        ViewAge,
+    },
     store::{Access, Store},
     telemetry::{health::Health, metrics::Metrics},
 };
 
 use self::cluster::{ClusterPart, control::OperatorsView};
-use self::facade::{Added, Prepared, draw_list, revocation, revoked};
+use self::facade::{Added, Prepared, draw_list, outbox_rows, revocation, revoked};
 
 pub use cluster::{ClusterError, ClusterFault};
 pub use identity::{
@@ -80,6 +83,7 @@ pub struct Configured {
 pub struct Node {
     facade: Arc<Facade>,
     writer: AuditWriter,
+    sender: Option<OutboxSender>,
     store: Arc<dyn Store>,
     keys: Arc<dyn KeyStore>,
     health: Arc<Health>,
@@ -96,25 +100,57 @@ struct Opened {
     audit: AuditLog,
     writer: AuditWriter,
     revocations: Arc<SharedView>,
+    outbox: Option<(Outbox, OutboxSender)>,
     list: DrawnList,
 }
 
 impl Opened {
     async fn read(
         store: &Arc<dyn Store>,
-        feed: Arc<Feed>,
-        metrics: &Metrics,
-        seams: &Seams,
+        consensus: Option<&Arc<Consensus>>,
+        (metrics, seams): (&Metrics, &Seams),
     ) -> Result<Self, StartError> {
         let (audit, writer) = open_log(Arc::clone(store), Arc::clone(&seams.entropy)).await?;
-        let revocations = SharedView::new(revoked(store.as_ref(), seams).await?);
-        let revocations = Arc::new(revocations.observed_by(feed));
+        let local = revoked(store.as_ref(), seams).await?;
+        let revocations = Arc::new(match consensus {
+            None => SharedView::alone(local),
+            Some(consensus) => {
+                SharedView::united(consensus.own().region, consensus.shared(), local)
+            }
+        });
         let view = Arc::clone(&revocations);
-        let writer = writer
-            .metered(metrics.audit.clone(), Arc::clone(&seams.clock))
-            .telling(Box::new(move |row| view.mark(revocation(row))));
+        let writer = writer.metered(metrics.audit.clone(), Arc::clone(&seams.clock)).telling(
+            Box::new(move |all: Vec<Revoked>| {
+                let rows = all.iter().flat_map(|revoked| &revoked.outbox);
+                view.hold(rows.map(|row| (row.key, row.revoke)));
+                let tokens: Vec<_> = all.iter().flat_map(|revoked| &revoked.tokens).collect();
+                if !tokens.is_empty() {
+                    view.mark(tokens.into_iter().map(revocation));
+                }
+            }),
+        );
+        let outbox = match consensus {
+            None => {
+                // What was agreed on in a federation that the region has left still holds here.
+                let rows = outbox_rows(store.as_ref(), seams).await?;
+                revocations.hold(rows.into_iter().map(|row| (row.key, row.revoke)));
+                None
+            }
+            Some(consensus) => Some(
+                OutboxSender::open(OutboxParts {
+                    consensus: Arc::clone(consensus),
+                    view: Arc::clone(&revocations),
+                    store: Arc::clone(store),
+                    clock: Arc::clone(&seams.clock),
+                    entropy: Arc::clone(&seams.entropy),
+                    pending: metrics.revocations_pending.clone(),
+                    rejected: metrics.revocations_rejected.clone(),
+                })
+                .await?,
+            ),
+        };
         let list = draw_list(store.as_ref(), seams).await?;
-        Ok(Self { audit, writer, revocations, list })
+        Ok(Self { audit, writer, revocations, outbox, list })
     }
 }
 
@@ -165,28 +201,31 @@ impl Node {
         };
         let (location, binding) = (location(&settings, &directory), log_binding(&law.region));
         let store = crate::store::open(&location, &binding, Access::Write).await?;
-        let opened = match Opened::read(&store, prepared.feed(), &metrics, &seams).await {
+        let consensus = cluster.as_ref().map(ClusterPart::consensus);
+        let opened = match Opened::read(&store, consensus, (&metrics, &seams)).await {
             Ok(opened) => opened,
             Err(error) => {
                 store.close().await;
                 return Err(error);
             }
         };
-        let Opened { audit, writer, revocations, list } = opened;
+        let Opened { audit, writer, revocations, outbox, list } = opened;
+        let (outbox, sender) = outbox.unzip();
         let view_age = match &cluster {
             Some(cluster) => Arc::clone(cluster.view_age()),
             None => Arc::new(ViewAge::alone(Arc::clone(&seams.clock))),
         };
-        let consensus = cluster.as_ref().map(|cluster| Arc::clone(cluster.consensus()));
-        let issued_at = IssuedAt::of(consensus);
+        let issued_at = IssuedAt::of(consensus.map(Arc::clone));
         let store_held = Arc::clone(&store);
-        let added = Added { audit, revocations, view_age, list, issued_at, store: store_held };
+        let added =
+            Added { audit, revocations, outbox, view_age, list, issued_at, store: store_held };
         let (facade, publisher) = prepared.complete(added, &seams);
         let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
         Ok(Self {
             facade,
             writer,
+            sender,
             store,
             keys,
             health,
@@ -229,7 +268,8 @@ impl Node {
     /// A part of the node failed in a way that only a restart mends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), NodeFault> {
         let Self { facade, writer, store, keys, health, metrics, seams, listeners, .. } = self;
-        let (mut cluster, admin, mut publisher) = (self.cluster, self.admin, self.publisher);
+        let (mut cluster, admin, sender) = (self.cluster, self.admin, self.sender);
+        let mut publisher = self.publisher;
         // Before anything is served, so that every list that lives is there.
         publisher.publish().await;
         // The writer ends by itself once every handle is gone, so it is not among the parts that
@@ -238,11 +278,16 @@ impl Node {
         writing.spawn(writer.run());
         let mut parts = parts::of_region((&facade, &store), keys, &health, &seams);
         let list_key = publisher.own_key();
+        let teller = Teller::new(Arc::clone(&facade.revocations), Arc::clone(&facade.feed));
+        parts.spawn(async move { match teller.run().await {} });
         parts.spawn(async move { match publisher.run().await {} });
         let (stopping, stopped) = watch::channel(false);
         if let Some(cluster) = &cluster {
             let federation = (cluster.consensus(), list_key);
             parts::of_federation(&mut parts, &facade, federation, &health);
+            if let Some(sender) = sender {
+                parts.spawn(sender.run(health.condition("revocations")));
+            }
             if let Some(admin) = admin {
                 let view = Arc::new(operators_view(&facade, cluster));
                 serve_operators(&mut parts, (&facade, admin), view, stopped);

@@ -20,7 +20,7 @@ use crate::{
         KeyStore as _, Outage, Purpose, Signing,
         software::{SoftwareConfig, SoftwareKeyStore},
     },
-    revocation::{Found, RevocationObserver as _},
+    revocation::{Found, Teller},
     store::{Access, Binding, Location, LogId, create, open},
     telemetry::metrics::Metrics,
 };
@@ -94,7 +94,7 @@ impl Lab {
         let meters = Metrics::new().status_lists.clone();
         let entropy = Arc::new(SystemEntropy::default());
         let feed = Arc::new(Feed::new(ISSUER, entropy, meters.clone()).unwrap());
-        let view = Arc::new(SharedView::default().observed_by(Arc::<Feed>::clone(&feed)));
+        let view = Arc::new(SharedView::default());
         let published = Arc::new(PublishedLists::default());
         let publisher = Publisher::new(PublisherParts {
             issuer: ISSUER.to_owned(),
@@ -126,7 +126,7 @@ impl Lab {
 
     fn revoke(&self, list: u64, index: u32, expires: u64) {
         let status = StatusReference { list: ListId::new(list), index };
-        self.view.mark(Revocation { status, expires: UnixTime::from_seconds(expires) });
+        self.view.mark([Revocation { status, expires: UnixTime::from_seconds(expires) }]);
     }
 
     /// The claims of a list after its signature was verified, and its statuses.
@@ -282,7 +282,9 @@ async fn while_the_key_fails_the_last_publication_is_served() {
 async fn the_feed_knows_what_the_lists_hold_only_when_all_were_published() {
     let mut lab = Lab::at(1_000).await;
     lab.draw(1, None).await;
+    let mut teller = Teller::new(Arc::clone(&lab.view), Arc::clone(&lab.feed));
     lab.revoke(1, 5, 1_300);
+    teller.look(true);
     let begins_with = async |feed: &Arc<Feed>| {
         let client = exequatur_federation::client::ClientId::new("api");
         let mut pieces = Box::pin(feed.follow(&client, None).unwrap());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exequatur_federation::{audit::Frontier, time::UnixTime};
 
-use super::{Append, AppendOutcome, Appended};
+use super::{Append, AppendOutcome, Appended, OutboxKey, OutboxRow};
 
 /// What is left to write once it is known which replay entries are new.
 pub(super) struct Admitted {
@@ -13,6 +13,8 @@ pub(super) struct Admitted {
     pub(super) records: Vec<(u64, Append)>,
     /// Revocations to save, in the order of their primary key.
     pub(super) revocations: BTreeMap<(u64, u32), UnixTime>,
+    /// Rows of the outbox to save, likewise.
+    pub(super) outbox: BTreeMap<OutboxKey, OutboxRow>,
     /// New replay entries of items that are not saved: to be left out, or taken back.
     pub(super) orphans: BTreeSet<[u8; 32]>,
     /// The answer, if the rest succeeds.
@@ -37,7 +39,8 @@ pub(super) fn admit(base: &Frontier, batch: Vec<Append>, mut new: BTreeSet<[u8; 
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut records = Vec::with_capacity(batch.len());
     let mut revocations = BTreeMap::new();
-    for item in batch {
+    let mut outbox = BTreeMap::new();
+    for mut item in batch {
         if !item.replays.iter().all(|replay| new.contains(&replay.key)) {
             outcomes.push(AppendOutcome::Replayed);
             continue;
@@ -50,12 +53,14 @@ pub(super) fn admit(base: &Frontier, batch: Vec<Append>, mut new: BTreeSet<[u8; 
             let expires_at = revocations.entry(key).or_insert(revoked.expires_at);
             *expires_at = (*expires_at).max(revoked.expires_at);
         }
+        outbox.extend(item.outbox.drain(..).map(|row| (row.key, row)));
         let seq = frontier.size();
         frontier.push(item.record.leaf);
         outcomes.push(AppendOutcome::Saved { seq });
         records.push((seq, item));
     }
-    Admitted { records, revocations, orphans: new, appended: Appended { frontier, outcomes } }
+    let appended = Appended { frontier, outcomes };
+    Admitted { records, revocations, outbox, orphans: new, appended }
 }
 
 #[cfg(test)]
@@ -73,6 +78,7 @@ mod tests {
             recorded_at: UnixTime::from_seconds(1),
             replays: keys.iter().map(replay).collect(),
             revocations: Vec::new(),
+            outbox: Vec::new(),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use exequatur_federation::{
     audit::{Frontier, Personal, SealedRecord},
+    ledger::{Command, Proposal},
     time::UnixTime,
 };
 
-use super::{Revocation, StatusList, StoreError, StoredRecord};
+use super::{OutboxKey, OutboxState, Revocation, StatusList, StoreError, StoredRecord, StoredRow};
 
 /// A record's columns in the order in which both databases select them.
 pub(super) type RecordRow =
@@ -79,6 +80,36 @@ pub(super) fn to_status_list(row: (i64, i64, i64, Vec<u8>)) -> Result<StatusList
 /// The seed of a list's decoys.
 pub(super) fn from_seed(seed: Option<[u8; 32]>) -> Vec<u8> {
     seed.map(Vec::from).unwrap_or_default()
+}
+
+/// A row of the outbox from (`receipt`, `position`, `proposal`, `state`, `decided_at`).
+pub(super) type OutboxColumns = (Vec<u8>, i64, Vec<u8>, i64, Option<i64>);
+
+/// A row of the outbox.
+pub(super) fn to_outbox(row: OutboxColumns) -> Result<StoredRow, StoreError> {
+    let (receipt, position, proposal, state, decided_at) = row;
+    let receipt = receipt.try_into();
+    let receipt = receipt.map_err(|_| StoreError::damaged("a receipt is not 16 bytes long"))?;
+    let position = u32::try_from(position)
+        .map_err(|_| StoreError::damaged("a place in the outbox is beyond 32 bits"))?;
+    let none = StoreError::damaged("a row of the outbox holds no revocation");
+    let Ok((Proposal { command: Command::Revoke(revoke), .. }, [])) = Proposal::open(&proposal)
+    else {
+        return Err(none);
+    };
+    let decided = decided_at.and_then(|index| u64::try_from(index).ok());
+    let state = match (state, decided) {
+        (0, None) => OutboxState::Pending,
+        (1, Some(index)) => OutboxState::Committed { index },
+        (2, Some(index)) => OutboxState::Rejected { index },
+        _ => return Err(StoreError::damaged("a row of the outbox is in no state")),
+    };
+    Ok(StoredRow { key: OutboxKey { receipt, position }, revoke, state })
+}
+
+/// Where a page of the outbox begins: before every row, or after the given one.
+pub(super) fn from_outbox_cursor(after: Option<OutboxKey>) -> (Vec<u8>, i64) {
+    after.map_or((Vec::new(), -1), |key| (key.receipt.to_vec(), i64::from(key.position)))
 }
 
 /// Where a page of revocations begins: before every reference, or after the given one.

@@ -1,5 +1,6 @@
-//! The region's database: audit records, replay entries, revocations and status list ids, behind
-//! one trait on SQLite and PostgreSQL. All `sqlx` of the project is below this module.
+//! The region's database: audit records, replay entries, revocations, the outbox to the federation
+//! and status list ids, behind one trait on SQLite and PostgreSQL. All `sqlx` of the project is below
+//! this module.
 //!
 //! What one request must save is saved in one transaction by [`Store::append`], or not at all.
 //! What a record says, when it is written and who waits for it is not known here (see
@@ -11,6 +12,7 @@ mod column;
 mod conformance;
 mod error;
 mod open;
+mod outbox;
 mod postgres;
 mod sqlite;
 
@@ -22,6 +24,9 @@ use futures_util::future::BoxFuture;
 
 pub use error::{OpenError, StoreError};
 pub use open::{Access, Binding, Location, LogId, create, open};
+pub use outbox::{
+    Claim, Lease, OUTBOX_PAGE, OutboxKey, OutboxRow, OutboxState, Outstanding, StoredRow,
+};
 
 /// Records a page may hold: at 2 KiB a record, a page stays near 1 MiB.
 pub const PAGE_RECORDS_MAX: u32 = 512;
@@ -79,7 +84,29 @@ pub trait Store: Send + Sync + 'static {
         now: UnixTime,
     ) -> BoxFuture<'_, Result<Vec<Revocation>, StoreError>>;
 
-    /// Deletes replay entries and revocations that expired before `now`, a few at a time.
+    /// Whether other nodes of the region use the database as well.
+    fn is_shared(&self) -> bool;
+
+    /// Rows of the outbox in the order of their keys, at most [`OUTBOX_PAGE`]. An empty answer is
+    /// the end.
+    fn outbox(&self, which: Outstanding) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>>;
+
+    /// These rows of the outbox, as far as there are such.
+    fn outbox_rows(
+        &self,
+        keys: Vec<OutboxKey>,
+    ) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>>;
+
+    /// Leases pending rows that nobody sends, the oldest leases first, and gives them.
+    fn claim_outbox(&self, claim: Claim) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>>;
+
+    /// Notes what became of pending rows; of one that is pending no more nothing changes.
+    fn settle_outbox(
+        &self,
+        settled: Vec<(OutboxKey, OutboxState)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Deletes what expired before `now`, a few rows at a time.
     fn purge(&self, now: UnixTime) -> BoxFuture<'_, Result<Purged, StoreError>>;
 
     /// Takes a random status list id for ever; `false` when it was taken already (draw another).
@@ -106,8 +133,10 @@ pub struct Append {
     pub recorded_at: UnixTime,
     /// What may be used once only.
     pub replays: Vec<Replay>,
-    /// What is revoked by this request.
+    /// What is revoked by this request in a region alone.
     pub revocations: Vec<Revocation>,
+    /// What is revoked by this request in a federation.
+    pub outbox: Vec<OutboxRow>,
 }
 
 /// Something that may be used once, until it expires by itself.
@@ -178,6 +207,8 @@ pub struct Purged {
     pub replays: u64,
     /// Revocations.
     pub revocations: u64,
+    /// Rows of the outbox.
+    pub outbox: u64,
 }
 
 /// A status list of this region.

@@ -157,6 +157,11 @@ impl Indexes {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The set itself.
+    pub(crate) const fn bitmap(&self) -> &RoaringBitmap {
+        &self.0
+    }
 }
 
 impl PartialEq for Indexes {

@@ -27,6 +27,15 @@ use crate::{membership::NodeId, region::RegionNumber};
 /// A table that is copied when it is changed while somebody else holds it.
 pub(super) type Table<K, V> = Arc<BTreeMap<K, V>>;
 
+/// What was revoked of every region, and how the regions are: shared with the ledger it is from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// The regions.
+    pub regions: Arc<BTreeMap<RegionNumber, RegionRow>>,
+    /// What was revoked of them.
+    pub owners: Arc<BTreeMap<RegionNumber, Arc<Owner>>>,
+}
+
 /// Everything that commands have made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {

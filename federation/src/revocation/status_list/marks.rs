@@ -18,9 +18,11 @@ impl Marks {
     /// Marks what a view holds as revoked in a list; `false` if all of it was marked already.
     pub fn add_revoked(&mut self, view: &RevocationView, list: ListId) -> bool {
         let before = self.0.len();
-        if let Some(revoked) = view.revoked_in(list) {
-            self.0 |= revoked;
-            self.0.remove_range(LIST_SIZE..);
+        let revoked = view.own_list(list);
+        self.0.extend(revoked.indexes().take_while(|index| *index < LIST_SIZE));
+        // Which of its tokens are older than the cut-off is not known: none is valid.
+        if revoked.cutoff().is_some() {
+            self.0.insert_range(..LIST_SIZE);
         }
         self.0.len() > before
     }
@@ -51,25 +53,28 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        revocation::{Revocation, StatusReference},
+        revocation::{Marks as Held, Revocation, StatusReference},
         time::UnixTime,
     };
 
     #[test]
     fn marks_stay_when_the_view_forgets_what_expired() {
         let (list, other) = (ListId::new(1), ListId::new(2));
-        let mut view = RevocationView::default();
+        let mut held = Held::default();
         let expires = UnixTime::from_seconds(100);
         for (list, index) in [(list, 5), (list, LIST_SIZE), (other, 6)] {
-            view.add(Revocation { status: StatusReference { list, index }, expires });
+            held.add_token(Revocation { status: StatusReference { list, index }, expires });
         }
+        let view = |held: &Held| RevocationView::alone(Arc::new(held.clone()));
         let mut marks = Marks::default();
-        assert!(marks.add_revoked(&view, list));
-        assert!(!marks.add_revoked(&view, list));
-        view.purge(UnixTime::from_seconds(101));
-        assert!(!marks.add_revoked(&view, list));
+        assert!(marks.add_revoked(&view(&held), list));
+        assert!(!marks.add_revoked(&view(&held), list));
+        held.purge(UnixTime::from_seconds(101));
+        assert!(!marks.add_revoked(&view(&held), list));
         assert_eq!(marks.iter().collect::<Vec<_>>(), [5]);
         assert!(marks.add(7) && !marks.add(7) && !marks.add(LIST_SIZE));
     }

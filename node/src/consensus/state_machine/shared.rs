@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use exequatur_federation::ledger::{Digest, Ledger, LogId, Membership, Revoke};
+use exequatur_federation::{
+    ledger::{Digest, Ledger, LogId, Membership, Revoke},
+    revocation::Marks,
+};
 use tokio::sync::watch;
 
 use super::recent::Recent;
@@ -39,31 +42,41 @@ impl LedgerView {
 /// Revocations that this node had on its disk when it started, without knowing whether they are
 /// committed. They may have been, and been applied and answered here before; a node that cannot
 /// reach the others must not forget them. Each counts until its place in the log is applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overlay(Arc<[(u64, Revoke)]>);
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    revocations: Arc<[(u64, Revoke)]>,
+    marks: Arc<Marks>,
+}
 
 impl Overlay {
     pub(super) fn new(revocations: Vec<(u64, Revoke)>) -> Self {
-        Self(revocations.into())
+        let marks = revocations.iter().map(|(_, revoke)| *revoke).collect();
+        Self { revocations: revocations.into(), marks: Arc::new(marks) }
     }
 
     /// The revocations.
     pub fn revocations(&self) -> impl Iterator<Item = &Revoke> {
-        self.0.iter().map(|(_, revoke)| revoke)
+        self.revocations.iter().map(|(_, revoke)| revoke)
+    }
+
+    /// The revocations, to ask whether one of them covers a token.
+    #[must_use]
+    pub fn marks(&self) -> Arc<Marks> {
+        Arc::clone(&self.marks)
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.revocations.is_empty()
     }
 
     /// What is left once an entry is applied.
     pub(super) fn without(&self, applied: u64) -> Self {
-        if self.0.iter().all(|(index, _)| *index > applied) {
+        if self.revocations.iter().all(|(index, _)| *index > applied) {
             return self.clone();
         }
-        Self(self.0.iter().filter(|(index, _)| *index > applied).copied().collect())
+        Self::new(self.revocations.iter().filter(|(index, _)| *index > applied).copied().collect())
     }
 }
 

@@ -23,7 +23,6 @@ use tokio::{
 };
 
 use self::{events::Events, place::Places};
-use super::RevocationObserver;
 use crate::{
     entropy::{Entropy, EntropyError, draw},
     telemetry::metrics::StatusListMeters,
@@ -113,6 +112,12 @@ impl Feed {
         Ok(unfold(following, Following::next))
     }
 
+    /// How many events there were so far.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> u64 {
+        self.events().mark().next - 1
+    }
+
     /// How far the feed is: to be taken before lists are published.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -149,13 +154,15 @@ impl Feed {
     }
 }
 
-impl RevocationObserver for Feed {
-    fn revoked(&self, status: StatusReference) {
+impl Feed {
+    /// One token of this region was revoked.
+    pub fn revoked(&self, status: StatusReference) {
         self.events().push(status);
         self.wake();
     }
 
-    fn replaced(&self) {
+    /// More was revoked than can be told token by token.
+    pub fn replaced(&self) {
         // Told once the lists are published: now, they would be read too early.
         self.events().reset_after_publication();
     }

@@ -133,6 +133,7 @@ pub(super) fn item(n: u32) -> Append {
         recorded_at: at(1_000 + u64::from(n)),
         replays: Vec::new(),
         revocations: Vec::new(),
+        outbox: Vec::new(),
     }
 }
 

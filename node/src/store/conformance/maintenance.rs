@@ -10,7 +10,10 @@ pub(super) async fn purging_spares_what_expires_this_second(fixture: &Fixture) {
     assert_eq!(store.revocations(None, at(500)).await.unwrap().len(), 1);
     assert_eq!(append(&*store, vec![once(2, &[1])]).await, [AppendOutcome::Replayed]);
     assert!(store.revocations(None, at(501)).await.unwrap().is_empty());
-    assert_eq!(store.purge(at(501)).await.unwrap(), Purged { replays: 1, revocations: 1 });
+    assert_eq!(
+        store.purge(at(501)).await.unwrap(),
+        Purged { replays: 1, revocations: 1, outbox: 0 }
+    );
     assert!(store.revocations(None, at(0)).await.unwrap().is_empty());
     assert_eq!(append(&*store, vec![once(2, &[1])]).await, [AppendOutcome::Saved { seq: 2 }]);
 }

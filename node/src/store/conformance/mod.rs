@@ -5,6 +5,7 @@ mod failing;
 mod fixture;
 mod maintenance;
 mod opening;
+mod outbox;
 mod schema;
 mod tampering;
 mod writing;
@@ -59,6 +60,13 @@ on_both! {
         a_status_list_id_is_taken_once,
         a_status_list_lives_as_long_as_it_was_used,
         lists_of_an_older_build_count_as_used_until_the_update;
+    outbox:
+        a_row_is_saved_with_its_record_or_not_at_all,
+        rows_survive_reopening_and_are_read_page_by_page,
+        what_is_decided_stays_so_and_is_left_out_or_told,
+        one_node_at_a_time_sends_a_row,
+        of_nodes_that_claim_at_once_each_row_has_one,
+        an_expired_row_is_neither_read_nor_sent_and_then_deleted;
     tampering:
         an_untouched_log_verifies_with_and_without_personal_parts,
         a_flipped_byte_is_found_and_named,

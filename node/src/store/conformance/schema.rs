@@ -51,7 +51,7 @@ async fn both_databases_have_the_same_schema() {
             let mut indexes = postgres.texts(POSTGRES_INDEXES).await;
             indexes.sort();
             assert_eq!(sqlite.texts(SQLITE_INDEXES).await, indexes);
-            assert_eq!(indexes.len(), 3);
+            assert_eq!(indexes.len(), 5);
         })
         .await;
 }

@@ -9,7 +9,9 @@ use exequatur_federation::{
 use sqlx::{Postgres, Transaction};
 
 use super::{PostgresStore, classify};
-use crate::store::{Append, Appended, PROOF_BYTES, StoreError, batch, column};
+use crate::store::{
+    Append, Appended, OutboxKey, OutboxRow, OutboxState, PROOF_BYTES, StoreError, batch, column,
+};
 
 impl PostgresStore {
     pub(super) async fn append_batch(
@@ -27,6 +29,7 @@ impl PostgresStore {
         delete_orphans(&mut tx, admitted.orphans).await?;
         self.insert_records(&mut tx, &admitted.records).await?;
         insert_revocations(&mut tx, admitted.revocations).await?;
+        insert_outbox(&mut tx, admitted.outbox).await?;
         self.advance(&mut tx, base, &admitted.appended.frontier).await?;
         tx.commit().await.map_err(classify)?;
         Ok(admitted.appended)
@@ -165,6 +168,36 @@ async fn insert_revocations(
     .bind(lists)
     .bind(indexes)
     .bind(expiries)
+    .execute(&mut **tx)
+    .await
+    .map_err(classify)?;
+    Ok(())
+}
+
+async fn insert_outbox(
+    tx: &mut Transaction<'static, Postgres>,
+    outbox: BTreeMap<OutboxKey, OutboxRow>,
+) -> Result<(), StoreError> {
+    if outbox.is_empty() {
+        return Ok(());
+    }
+    let numbers = |of: fn(&OutboxRow) -> i64| outbox.values().map(of).collect::<Vec<i64>>();
+    let receipts: Vec<Vec<u8>> = outbox.keys().map(|key| key.receipt.to_vec()).collect();
+    let proposals: Vec<Vec<u8>> = outbox.values().map(|row| row.proposal.seal()).collect();
+    sqlx::query(
+        "INSERT INTO outbox (state, receipt, position, proposal, created_at, expires_at, \
+         lease_holder, lease_until) \
+         SELECT $1, * FROM UNNEST($2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[], \
+         $6::bigint[], $7::bigint[], $8::bigint[])",
+    )
+    .bind(OutboxState::Pending.columns().0)
+    .bind(receipts)
+    .bind(numbers(|row| i64::from(row.key.position)))
+    .bind(proposals)
+    .bind(numbers(|row| column::from_time(row.created_at)))
+    .bind(numbers(|row| column::from_time(row.revoke.expires_at)))
+    .bind(numbers(|row| row.lease.holder.cast_signed()))
+    .bind(numbers(|row| column::from_time(row.lease.until)))
     .execute(&mut **tx)
     .await
     .map_err(classify)?;

@@ -6,15 +6,16 @@
 
 mod append;
 mod open;
+mod outbox;
 
 use exequatur_federation::{audit::Frontier, time::UnixTime};
 use futures_util::future::BoxFuture;
 use sqlx::{PgPool, error::DatabaseError};
 
 use super::{
-    Append, Appended, Erasure, LogId, MAINTENANCE_ROWS, PAGE_RECORDS_MAX, Purged, REVOCATION_PAGE,
-    Revocation, STATUS_LISTS_MAX, StatusList, Store, StoreError, StoredRecord, column,
-    error::without_code,
+    Append, Appended, Claim, Erasure, LogId, MAINTENANCE_ROWS, OutboxKey, OutboxState, Outstanding,
+    PAGE_RECORDS_MAX, Purged, REVOCATION_PAGE, Revocation, STATUS_LISTS_MAX, StatusList, Store,
+    StoreError, StoredRecord, StoredRow, column, error::without_code,
 };
 pub(super) use open::{create, open};
 
@@ -122,6 +123,32 @@ impl Store for PostgresStore {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn outbox(&self, which: Outstanding) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.outbox_page(which))
+    }
+
+    fn outbox_rows(
+        &self,
+        keys: Vec<OutboxKey>,
+    ) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.rows_of(keys))
+    }
+
+    fn claim_outbox(&self, claim: Claim) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.claim(claim))
+    }
+
+    fn settle_outbox(
+        &self,
+        settled: Vec<(OutboxKey, OutboxState)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.settle(settled))
+    }
+
     fn purge(&self, now: UnixTime) -> BoxFuture<'_, Result<Purged, StoreError>> {
         // Rows that another node is purging or renewing at this moment are left for later.
         Box::pin(async move {
@@ -140,7 +167,15 @@ impl Store for PostgresStore {
                     now,
                 )
                 .await?;
-            Ok(Purged { replays, revocations })
+            let outbox = self
+                .purge_by(
+                    "DELETE FROM outbox WHERE (receipt, position) IN \
+                     (SELECT receipt, position FROM outbox \
+                     WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                    now,
+                )
+                .await?;
+            Ok(Purged { replays, revocations, outbox })
         })
     }
 

@@ -20,6 +20,7 @@ use crate::store::{
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "region database", include_str!("../../../migrations/postgres/0001_region_database.sql")),
     (2, "status list use", include_str!("../../../migrations/postgres/0002_status_list_use.sql")),
+    (3, "outbox", include_str!("../../../migrations/postgres/0003_outbox.sql")),
 ];
 
 /// Connections of one node: one writes records, the others revoke, purge and read.

@@ -6,7 +6,9 @@ use exequatur_federation::{audit::Frontier, time::UnixTime};
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction};
 
 use super::{SqliteStore, chunk::Chunked, classify};
-use crate::store::{Append, Appended, PROOF_BYTES, StoreError, batch, column};
+use crate::store::{
+    Append, Appended, OutboxKey, OutboxRow, OutboxState, PROOF_BYTES, StoreError, batch, column,
+};
 
 /// The statements of an append, in all sizes. `OR FAIL` spares SQLite the journal with which it
 /// would undo one statement alone: any failure here undoes the whole transaction.
@@ -15,6 +17,8 @@ pub(super) struct Statements {
     replays: Chunked,
     records: Chunked,
     revocations: Chunked,
+    outbox: Chunked,
+    pub(super) settle: Chunked,
 }
 
 impl Statements {
@@ -33,6 +37,18 @@ impl Statements {
                 3,
                 "ON CONFLICT (list_id, list_index) DO UPDATE SET \
                  expires_at = max(expires_at, excluded.expires_at)",
+            ),
+            outbox: Chunked::new(
+                "INSERT OR FAIL INTO outbox (receipt, position, proposal, state, created_at, \
+                 expires_at, lease_holder, lease_until) VALUES",
+                8,
+                "",
+            ),
+            settle: Chunked::new(
+                "UPDATE outbox SET state = done.column3, decided_at = done.column4 FROM (VALUES",
+                4,
+                ") AS done WHERE outbox.receipt = done.column1 \
+                 AND outbox.position = done.column2 AND outbox.state = 0",
             ),
         }
     }
@@ -71,6 +87,7 @@ impl SqliteStore {
         self.insert_replays(&mut tx, used.collect()).await?;
         self.insert_records(&mut tx, admitted.records).await?;
         self.insert_revocations(&mut tx, admitted.revocations).await?;
+        self.insert_outbox(&mut tx, admitted.outbox).await?;
         self.advance(&mut tx, base, &admitted.appended.frontier).await?;
         tx.commit().await.map_err(classify)?;
         Ok(admitted.appended)
@@ -158,6 +175,31 @@ impl SqliteStore {
                     .bind(list_id.cast_signed())
                     .bind(index)
                     .bind(column::from_time(expires_at));
+            }
+            query.execute(&mut **tx).await.map_err(classify)?;
+        }
+        Ok(())
+    }
+
+    async fn insert_outbox(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        outbox: BTreeMap<OutboxKey, OutboxRow>,
+    ) -> Result<(), StoreError> {
+        let pieces = self.statements.outbox.pieces(outbox.len());
+        let mut rows = outbox.into_values();
+        for (size, text) in pieces {
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for row in rows.by_ref().take(size) {
+                query = query
+                    .bind(row.key.receipt.to_vec())
+                    .bind(row.key.position)
+                    .bind(row.proposal.seal())
+                    .bind(OutboxState::Pending.columns().0)
+                    .bind(column::from_time(row.created_at))
+                    .bind(column::from_time(row.revoke.expires_at))
+                    .bind(row.lease.holder.cast_signed())
+                    .bind(column::from_time(row.lease.until));
             }
             query.execute(&mut **tx).await.map_err(classify)?;
         }

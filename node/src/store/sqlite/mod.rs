@@ -7,15 +7,16 @@
 mod append;
 mod chunk;
 mod open;
+mod outbox;
 
 use exequatur_federation::{audit::Frontier, time::UnixTime};
 use futures_util::future::BoxFuture;
 use sqlx::{SqlitePool, error::DatabaseError};
 
 use super::{
-    Append, Appended, Erasure, LogId, MAINTENANCE_ROWS, PAGE_RECORDS_MAX, Purged, REVOCATION_PAGE,
-    Revocation, STATUS_LISTS_MAX, StatusList, Store, StoreError, StoredRecord, column,
-    error::without_code,
+    Append, Appended, Claim, Erasure, LogId, MAINTENANCE_ROWS, OutboxKey, OutboxState, Outstanding,
+    PAGE_RECORDS_MAX, Purged, REVOCATION_PAGE, Revocation, STATUS_LISTS_MAX, StatusList, Store,
+    StoreError, StoredRecord, StoredRow, column, error::without_code,
 };
 pub(super) use open::{create, open};
 
@@ -128,6 +129,32 @@ impl Store for SqliteStore {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn outbox(&self, which: Outstanding) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.outbox_page(which))
+    }
+
+    fn outbox_rows(
+        &self,
+        keys: Vec<OutboxKey>,
+    ) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.rows_of(keys))
+    }
+
+    fn claim_outbox(&self, claim: Claim) -> BoxFuture<'_, Result<Vec<StoredRow>, StoreError>> {
+        Box::pin(self.claim(claim))
+    }
+
+    fn settle_outbox(
+        &self,
+        settled: Vec<(OutboxKey, OutboxState)>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.settle(settled))
+    }
+
     fn purge(&self, now: UnixTime) -> BoxFuture<'_, Result<Purged, StoreError>> {
         Box::pin(async move {
             let replays = self
@@ -144,7 +171,14 @@ impl Store for SqliteStore {
                     now,
                 )
                 .await?;
-            Ok(Purged { replays, revocations })
+            let outbox = self
+                .purge_by(
+                    "DELETE FROM outbox WHERE (receipt, position) IN \
+                     (SELECT receipt, position FROM outbox WHERE expires_at < ?1 LIMIT ?2)",
+                    now,
+                )
+                .await?;
+            Ok(Purged { replays, revocations, outbox })
         })
     }
 
@@ -261,6 +295,7 @@ mod tests {
             recorded_at: UnixTime::from_seconds(1),
             replays: Vec::new(),
             revocations: Vec::new(),
+            outbox: Vec::new(),
         }
     }
 

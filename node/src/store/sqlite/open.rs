@@ -22,6 +22,7 @@ use crate::store::{
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "region database", include_str!("../../../migrations/sqlite/0001_region_database.sql")),
     (2, "status list use", include_str!("../../../migrations/sqlite/0002_status_list_use.sql")),
+    (3, "outbox", include_str!("../../../migrations/sqlite/0003_outbox.sql")),
 ];
 
 /// How long a statement waits for another process (a backup, a checkpoint) to let go.
@@ -33,8 +34,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that read: pages of `audit verify`, revocations at start.
 const READERS: u32 = 2;
 
-/// Prepared statements a connection keeps: 4 statements in 7 sizes, and the rest.
-const STATEMENTS: usize = 64;
+/// Prepared statements a connection keeps: 6 statements in 7 sizes, and the rest.
+const STATEMENTS: usize = 80;
 
 /// Owner only: the file holds personal data.
 const FILE_MODE: u32 = 0o600;

@@ -57,6 +57,10 @@ pub struct Metrics {
     connections: ConnectionFamilies,
     /// Revocations acknowledged here.
     pub revocations: Counter,
+    /// Revocations that wait for the federation.
+    pub revocations_pending: Gauge,
+    /// Revocations that the federation refused.
+    pub revocations_rejected: Counter,
     /// Panics of request handlers that were answered with an error.
     pub handler_panics: Counter,
     /// Until when the serving certificate is valid, in seconds since the epoch.
@@ -120,6 +124,16 @@ impl Metrics {
             invariant_violations: add(r, "invariant_violations", "Must be zero; by invariant"),
             connections: ConnectionFamilies::register(r),
             revocations: add(r, "revocations", "Revocations acknowledged here"),
+            revocations_pending: add(
+                r,
+                "revocations_pending",
+                "Revocations of this node that wait for the federation",
+            ),
+            revocations_rejected: add(
+                r,
+                "revocations_rejected",
+                "Revocations that the federation refused: each needs an operator",
+            ),
             handler_panics: add(r, "handler_panics", "Panics of request handlers"),
             certificate_not_after_seconds: add(
                 r,

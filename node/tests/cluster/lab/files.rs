@@ -3,10 +3,13 @@
 
 use std::fmt::Write as _;
 
-use super::{FEDERATION, site::Site};
+use super::{FEDERATION, NO_ISSUER, global, site::Site};
 
 /// Elections follow the longest round trip; on one machine it is short.
 const MAX_RTT_MS: u32 = 20;
+
+/// The port of every node for clients.
+const PUBLIC_PORT: u16 = 8443;
 
 /// One region of the federation.
 pub(crate) struct RegionNames {
@@ -29,9 +32,10 @@ impl RegionNames {
 }
 
 /// `region.toml` of a site.
-pub(crate) fn region_file(region: &RegionNames, peer: &str) -> String {
+pub(crate) fn region_file(region: &RegionNames, peer: &str, upstream: &str) -> String {
     let RegionNames { name, jurisdiction, .. } = region;
     let issuer = region.issuer();
+    let (public, client, secret) = (public_address(peer), global::CLIENT, global::secret_hash());
     format!(
         r#"[region]
 name         = "{name}"
@@ -39,7 +43,7 @@ jurisdiction = "{jurisdiction}"
 issuer       = "{issuer}"
 
 [listen]
-public     = "127.0.0.1:0"
+public     = "{public}"
 operations = "127.0.0.1:0"
 plain_http = true
 peer       = "{peer}"
@@ -60,7 +64,7 @@ url = "sqlite:region.db"
 [[upstream]]
 name   = "global"
 preset = "keycloak"
-issuer = "http://127.0.0.1:1/realms/global"
+issuer = "{upstream}"
 
 [[claim]]
 from   = "/email"
@@ -72,16 +76,26 @@ to     = "email_domain"
 id     = "https://api.{name}.example/orders"
 scopes = ["orders:read"]
 claims = ["email_domain"]
+introspect_as = ["{client}"]
 
 [[client]]
-id           = "orders-gateway"
-auth         = {{ secret_sha256 = ["sha256:AAAAAAAAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] }}
+id           = "{client}"
+auth         = {{ secret_sha256 = ["{secret}"] }}
 grants       = ["token-exchange"]
 resources    = ["https://api.{name}.example/orders"]
 upstream_ids = ["gateway"]
 acts_as      = "subject"
 "#
     )
+}
+
+/// Where clients reach a node: beside where other nodes reach it, or anywhere in a network of its
+/// own.
+pub(crate) fn public_address(peer: &str) -> String {
+    match peer.rsplit_once(':') {
+        Some((host, _)) if host.starts_with("127.") => format!("{host}:{PUBLIC_PORT}"),
+        _ => "127.0.0.1:0".to_owned(),
+    }
 }
 
 /// What one copy of `federation.toml` says.
@@ -159,7 +173,7 @@ fn the_files_are_those_of_a_region_without_findings() {
     let sites: Vec<Site> = (0..REGIONS.len())
         .map(|n| {
             let home = directory.path().join(n.to_string());
-            Site::new(home, &REGIONS[n], format!("127.0.0.1:{}", 8_445 + n), true)
+            Site::new(home, &REGIONS[n], format!("127.0.0.1:{}", 8_445 + n), (true, NO_ISSUER))
         })
         .collect();
     for site in &sites {

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod files;
+pub(crate) mod global;
 pub(crate) mod http;
 pub(crate) mod invariants;
 pub(crate) mod lines;
@@ -35,6 +36,8 @@ pub(crate) use node::Program;
 pub(crate) const FEDERATION: &str = "example";
 /// Nodes that a federation is founded with.
 pub(crate) const FOUNDERS: usize = 3;
+/// Where nobody is.
+pub(crate) const NO_ISSUER: &str = "http://127.0.0.1:1/realms/global";
 /// The port of every node: each has an address of its own.
 const PORT: u16 = 8445;
 /// Whatever is waited for comes within a second or two; a loaded machine may need far longer.
@@ -79,13 +82,20 @@ pub(crate) struct Lab {
     environment: BTreeMap<usize, Vec<(String, String)>>,
     /// How often each node was started.
     starts: BTreeMap<usize, usize>,
+    /// The global issuer of the regions.
+    issuer: String,
     directory: tempfile::TempDir,
 }
 
 impl Lab {
     /// A federation of three nodes that has a leader.
     pub(crate) fn form(plan: Plan) -> Self {
-        let mut lab = Self::prepare(plan);
+        Self::form_with(plan, None)
+    }
+
+    /// The same, of regions that take the tokens of this global issuer.
+    pub(crate) fn form_with(plan: Plan, issuer: Option<&str>) -> Self {
+        let mut lab = Self::prepare_with(plan, issuer);
         lab.found();
         lab.start_all();
         // The membership and a leader's first entry stand before the genesis.
@@ -166,6 +176,10 @@ impl Lab {
 
     /// Three nodes that `init` has made, with certificates and a common `federation.toml`.
     pub(crate) fn prepare(plan: Plan) -> Self {
+        Self::prepare_with(plan, None)
+    }
+
+    fn prepare_with(plan: Plan, issuer: Option<&str>) -> Self {
         let directory = tempfile::Builder::new().prefix("exq").tempdir().unwrap();
         let network = plan.networks.then(|| Network::new(FOUNDERS));
         if plan.small_disk.is_some() {
@@ -183,6 +197,7 @@ impl Lab {
             reloads: BTreeMap::new(),
             environment: BTreeMap::new(),
             starts: BTreeMap::new(),
+            issuer: issuer.unwrap_or(NO_ISSUER).to_owned(),
             directory,
         };
         for region in 0..FOUNDERS {
@@ -207,7 +222,8 @@ impl Lab {
             Some(network) => format!("{}:{PORT}", network.host(number)),
             None => loopback_address(number),
         };
-        self.sites.push(Site::new(directory, &REGIONS[region], address, voter));
+        let site = Site::new(directory, &REGIONS[region], address, (voter, &self.issuer));
+        self.sites.push(site);
         self.nodes.push(None);
         self.switchboard.add(REGIONS[region].number);
         number

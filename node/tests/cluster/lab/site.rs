@@ -63,11 +63,12 @@ impl Site {
         directory: PathBuf,
         region: &'static RegionNames,
         address: String,
-        voter: bool,
+        (voter, issuer): (bool, &str),
     ) -> Self {
         fs::create_dir_all(directory.join("tls")).unwrap();
         fs::create_dir_all(directory.join("anchor")).unwrap();
-        fs::write(directory.join("region.toml"), files::region_file(region, &address)).unwrap();
+        let file = files::region_file(region, &address, issuer);
+        fs::write(directory.join("region.toml"), file).unwrap();
         Self { directory, region, address, id: None, identity: None, voter }
     }
 
@@ -77,6 +78,11 @@ impl Site {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where clients reach it; only nodes without networks of their own.
+    pub(crate) fn public(&self) -> String {
+        files::public_address(&self.address)
     }
 
     pub(crate) const fn is_voter(&self) -> bool {
