@@ -43,6 +43,8 @@ pub enum Action {
     Snapshot,
     /// Show an entry of the log, and with it what only pseudonyms hide.
     Entry,
+    /// Revoke a token, session, person, client, list or region, or end a block.
+    Revoke,
 }
 
 /// Somebody with a role.
@@ -106,7 +108,8 @@ impl Role {
                 | Action::TransferLeader
                 | Action::Drain
                 | Action::Snapshot
-                | Action::Entry,
+                | Action::Entry
+                | Action::Revoke,
             ) => false,
         }
     }
@@ -114,7 +117,7 @@ impl Role {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Status,
         Self::Invite,
         Self::Promote,
@@ -124,6 +127,7 @@ impl Action {
         Self::Drain,
         Self::Snapshot,
         Self::Entry,
+        Self::Revoke,
     ];
 
     /// The name in audit records.
@@ -139,6 +143,7 @@ impl Action {
             Self::Drain => "drain",
             Self::Snapshot => "snapshot",
             Self::Entry => "entry",
+            Self::Revoke => "revoke",
         }
     }
 }
@@ -240,6 +245,7 @@ mod tests {
             (Action::Drain, false, true),
             (Action::Snapshot, false, true),
             (Action::Entry, false, true),
+            (Action::Revoke, false, true),
         ];
         assert_eq!(table.map(|(action, ..)| action), Action::ALL);
         for (action, viewer, operator) in table {

@@ -83,6 +83,21 @@ pub enum Event {
         /// The client.
         client: ClientId,
     },
+    /// An operator revokes something. Written with the revocations that it takes; a person is in
+    /// none of them but by digests, which are not recorded.
+    OperatorRevoked {
+        /// The SAN URI of a certificate, or `unix:<uid>`.
+        operator: String,
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its name, where that is no person's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// `cutoff`, `block` or `lift`.
+        mode: &'static str,
+        /// What the revocations are found by in the outbox.
+        receipt: String,
+    },
     /// An operator's action is about to take effect. Written before it.
     OperatorActing {
         /// The SAN URI of a certificate, or `unix:<uid>`.

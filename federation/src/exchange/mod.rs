@@ -101,6 +101,7 @@ pub struct Facts<'a> {
 #[derive(Clone, Copy)]
 struct RevocationFacts<'a> {
     now: UnixTime,
+    status: StatusReference,
     keys: &'a SealKeys,
     revocations: &'a RevocationView,
 }
@@ -260,7 +261,7 @@ fn authorize<'law>(
         now, token_id, status, view, key, algorithm, pairwise, sealing, revocations, ..
     } = facts;
     let tokens = admitted(law, client, &asked, (facts.subject, facts.actor), now)?;
-    let revoked = RevocationFacts { now, keys: sealing.keys, revocations };
+    let revoked = RevocationFacts { now, status, keys: sealing.keys, revocations };
     standing::check(law, client, [Some(&tokens.0), tokens.1.as_ref()], revoked)?;
     let sealing = Some(sealing);
     let surroundings =

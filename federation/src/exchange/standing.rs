@@ -28,8 +28,9 @@ pub(super) fn check<'law>(
 ) -> Result<(), Refusal> {
     let Some(here) = law.region_number() else { return Ok(()) };
     let of_client = facts.revocations.client(here, client.client().id.number(), facts.now);
+    let of_list = facts.revocations.place(facts.status.list, facts.now);
     let logins = parties.into_iter().flatten().map(|party| login(here, party, facts));
-    match logins.fold(of_client, Standing::max) {
+    match logins.fold(of_client.max(of_list), Standing::max) {
         Standing::Free => Ok(()),
         Standing::Undecided => Err(refusal::REVOCATION_UNDECIDED.into()),
         Standing::Blocked if of_client == Standing::Blocked => Err(refusal::CLIENT_BLOCKED.into()),

@@ -57,13 +57,10 @@ impl Mark {
 impl Marks {
     /// Adds a revocation of which is not known yet what the federation makes of it.
     pub fn add(&mut self, revoke: &Revoke) {
-        match revoke.target {
-            Target::Status(status) => self.mark(status, revoke.expires_at),
-            Target::Session(_)
-            | Target::Subject(_)
-            | Target::Client(_)
-            | Target::TransferRule(_)
-            | Target::List(_) => self.push(revoke, None),
+        if let Target::Status(status) = revoke.target {
+            self.mark(status, revoke.expires_at);
+        } else {
+            self.push(revoke, None);
         }
     }
 
@@ -76,20 +73,15 @@ impl Marks {
 
     /// Drops a revocation that the ledger holds from now on.
     pub fn settle(&mut self, revoke: &Revoke) {
-        match revoke.target {
-            Target::Status(StatusTarget { list, index }) => {
-                let Some(marked) = self.lists.get_mut(&list) else { return };
-                let marked = Arc::make_mut(marked);
-                marked.indexes.remove(index);
-                if marked.indexes.is_empty() {
-                    self.lists.remove(&list);
-                }
-            }
-            Target::Session(_)
-            | Target::Subject(_)
-            | Target::Client(_)
-            | Target::TransferRule(_)
-            | Target::List(_) => self.take(revoke),
+        let Target::Status(StatusTarget { list, index }) = revoke.target else {
+            self.take(revoke);
+            return;
+        };
+        let Some(marked) = self.lists.get_mut(&list) else { return };
+        let marked = Arc::make_mut(marked);
+        marked.indexes.remove(index);
+        if marked.indexes.is_empty() {
+            self.lists.remove(&list);
         }
     }
 

@@ -87,6 +87,12 @@ impl RevocationView {
         self.target((owner, Target::Client(number)), now)
     }
 
+    /// Whether a token may get a place in a list of this region.
+    #[must_use]
+    pub fn place(&self, list: ListId, now: UnixTime) -> Standing {
+        self.own.map_or(Standing::Free, |own| self.target((own, Target::List(list)), now))
+    }
+
     /// Whether a transfer rule of a region may be used.
     #[must_use]
     pub fn rule(&self, owner: RegionNumber, number: u32, now: UnixTime) -> Standing {

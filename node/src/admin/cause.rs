@@ -33,6 +33,8 @@ pub enum Cause {
     NotLeader,
     /// The role of whoever asks may not do this.
     NotPermitted,
+    /// There is no such thing to revoke, or not in this way.
+    NotRevocable,
     /// Too much is under way.
     Overloaded,
     /// It takes effect once another region asks for the same.
@@ -58,7 +60,7 @@ pub(super) struct Unmet {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AuditUnavailable,
         Self::Deadline,
         Self::InProgress,
@@ -69,6 +71,7 @@ impl Cause {
         Self::NoQuorum,
         Self::NotLeader,
         Self::NotPermitted,
+        Self::NotRevocable,
         Self::Overloaded,
         Self::Pending,
         Self::RateLimited,
@@ -92,6 +95,7 @@ impl Cause {
             Self::NoQuorum => "no_quorum",
             Self::NotLeader => "not_leader",
             Self::NotPermitted => "not_permitted",
+            Self::NotRevocable => "not_revocable",
             Self::Overloaded => "overloaded",
             Self::Pending => "pending",
             Self::RateLimited => "rate_limited",
@@ -109,6 +113,7 @@ impl Cause {
             Self::InProgress => Code::Aborted,
             Self::LaggingLearner
             | Self::NotLeader
+            | Self::NotRevocable
             | Self::Pending
             | Self::Refused
             | Self::VoterRules => Code::FailedPrecondition,

@@ -7,7 +7,7 @@ use exequatur_federation::{
 use tonic::{Response, Status, transport::Channel};
 
 use super::{
-    Cause, ConnectError, RequestId, Target, connect, convert,
+    Cause, ConnectError, RequestId, Revocation, Revoked, Target, connect, convert,
     wire::{self, admin_client::AdminClient as Stub},
 };
 use crate::consensus::control::ClusterStatus;
@@ -184,6 +184,20 @@ impl AdminClient {
     /// See [`CallError`].
     pub async fn snapshot(&mut self, id: RequestId) -> Result<Done, CallError> {
         done(self.0.snapshot(wire::SnapshotRequest { request_id: id.to_bytes() }).await)
+    }
+
+    /// Revokes something, or ends a block.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn revoke(
+        &mut self,
+        id: RequestId,
+        revocation: &Revocation,
+    ) -> Result<Revoked, CallError> {
+        let reply = answer(self.0.revoke(revocation.to_message(id)).await)?;
+        let wire::RevokeReply { receipt, agreed, may_return } = reply;
+        Ok(Revoked { receipt, agreed, may_return })
     }
 }
 

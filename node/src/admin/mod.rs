@@ -15,6 +15,7 @@ mod connect;
 mod convert;
 mod listen;
 mod request;
+mod revoke;
 mod service;
 mod socket;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use clients::ClientsError;
 pub use connect::{ConnectError, Credentials, Target};
 pub use listen::{AdminEndpoint, AdminListenError, AdminListener};
 pub use request::RequestId;
+pub use revoke::{Party, Revocation, RevokeError, Revoked, Revoker, Revoking, What};
 pub use service::{AdminParts, AdminService};
 pub use socket::SocketError;
 pub use worker::AdminWorker;

@@ -19,12 +19,12 @@ use tokio::{
 use tonic::{Extensions, Request, Response, Status, service::Routes};
 
 use super::{
-    AdminWorker, RequestId,
+    AdminWorker, RequestId, Revoker,
     action::{Order, Ordering},
     caller,
     cause::{Cause, Unmet},
     clients::CurrentClients,
-    convert,
+    convert, revoke,
     wire::{self, admin_server::AdminServer},
     worker::{self, Carried, Job},
 };
@@ -56,6 +56,8 @@ const TWENTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 pub struct AdminParts {
     /// What is looked at and acted on.
     pub cluster: Arc<dyn Cluster>,
+    /// What revokes.
+    pub revoker: Arc<dyn Revoker>,
     /// Where every action is recorded first.
     pub audit: AuditLog,
     /// Refusals of strangers, recorded as counts.
@@ -72,6 +74,7 @@ pub struct AdminService(Arc<Shared>);
 
 struct Shared {
     cluster: Arc<dyn Cluster>,
+    revoker: Arc<dyn Revoker>,
     audit: AuditLog,
     counted: Arc<CountedRefusals>,
     clock: Arc<dyn Clock>,
@@ -86,14 +89,15 @@ impl AdminService {
     /// they must be gone before its writer can end.
     #[must_use]
     pub fn new(parts: AdminParts) -> (Self, AdminWorker) {
-        let AdminParts { cluster, audit, counted, clock, roles } = parts;
+        let AdminParts { cluster, revoker, audit, counted, clock, roles } = parts;
         let (queue, worker) =
             AdminWorker::new(Arc::clone(&cluster), audit.clone(), Arc::clone(&clock));
         let own_uid = rustix::process::geteuid().as_raw();
         let local = [own_uid, 0].map(|uid| format!("unix:{uid}"));
         let names = roles.names().map(str::to_owned).chain(local);
         let rates = ClientRateLimiter::new(names.map(|name| (name, RATE)), Arc::clone(&clock));
-        let shared = Shared { cluster, audit, counted, clock, roles, own_uid, rates, queue };
+        let shared =
+            Shared { cluster, revoker, audit, counted, clock, roles, own_uid, rates, queue };
         (Self(Arc::new(shared)), worker)
     }
 
@@ -137,10 +141,7 @@ impl AdminService {
         let operator = self.operator(request.extensions())?;
         let message = request.into_inner();
         let read = message.read();
-        if !operator.role().may(M::ACTION) {
-            let role = operator.role();
-            let text = format!("the role `{role}` may not {}: ask an operator", words(M::ACTION));
-            let unmet = Unmet::new(Cause::NotPermitted, text);
+        if let Err(unmet) = permitted(&operator, M::ACTION) {
             return Err(self.refuse(&operator, M::ACTION, read.ok(), unmet).await.into());
         }
         let (id, order) = match read {
@@ -273,6 +274,34 @@ impl wire::admin_server::Admin for AdminService {
         let entry = entry.map_err(Unmet::from)?;
         Ok(Response::new(wire::EntryReply { entry: entry.seal().into() }))
     }
+
+    async fn revoke(
+        &self,
+        request: Request<wire::RevokeRequest>,
+    ) -> Result<Response<wire::RevokeReply>, Status> {
+        let operator = self.operator(request.extensions())?;
+        let asked =
+            permitted(&operator, Action::Revoke).and_then(|()| revoke::read(request.into_inner()));
+        let (id, revocation) = match asked {
+            Ok(asked) => asked,
+            Err(unmet) => {
+                return Err(self.refuse(&operator, Action::Revoke, None, unmet).await.into());
+            }
+        };
+        match self.0.revoker.revoke(&operator, id, &revocation).await {
+            Ok(revoke::Revoked { receipt, agreed, may_return }) => {
+                Ok(Response::new(wire::RevokeReply { receipt, agreed, may_return }))
+            }
+            Err(error) => {
+                let unmet = Unmet::from(error);
+                // What cannot be recorded is not recorded.
+                if unmet.cause == Cause::AuditUnavailable {
+                    return Err(unmet.into());
+                }
+                Err(self.refuse(&operator, Action::Revoke, None, unmet).await.into())
+            }
+        }
+    }
 }
 
 impl fmt::Debug for AdminService {
@@ -305,6 +334,15 @@ async fn still_certified(
     }
     let text = "the certificate is no longer one of the operators' authority: renew it";
     Status::from(Unmet::new(Cause::NoRole, text)).into_http()
+}
+
+fn permitted(operator: &Operator, action: Action) -> Result<(), Unmet> {
+    let role = operator.role();
+    if role.may(action) {
+        return Ok(());
+    }
+    let text = format!("the role `{role}` may not {}: ask an operator", words(action));
+    Err(Unmet::new(Cause::NotPermitted, text))
 }
 
 fn words(action: Action) -> String {

@@ -16,6 +16,7 @@ mod init_region;
 mod keys;
 mod manual;
 mod output;
+mod revoke;
 mod run;
 mod token;
 mod try_token;
@@ -84,6 +85,9 @@ enum Command {
     Keys(keys::Keys),
     /// Write the man pages to a directory.
     Man(manual::Man),
+    /// End tokens, sessions, people, clients, lists and regions, in every region.
+    #[command(subcommand)]
+    Revoke(revoke::Revoke),
     /// Run the region's node.
     Run(run::Run),
     /// Read and verify tokens.
@@ -168,6 +172,7 @@ pub fn main(out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
         Command::Init(command) => command.run(&mut output),
         Command::Keys(command) => command.run(&mut output),
         Command::Man(command) => command.run(),
+        Command::Revoke(command) => command.run(&mut output),
         Command::Run(command) => command.run(),
         Command::Token(command) => command.run(&mut output),
         Command::Try(command) => command.run(&mut output),

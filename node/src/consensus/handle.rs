@@ -14,7 +14,7 @@ use std::{
 use exequatur_federation::{
     ledger::{
         Bearer, Command, Digest, Join, Leave, Ledger, List, LogId, Objection, Outcome, Proposal,
-        Rejection, Revoke, StateDigest,
+        Rejection, Revoke, RevokeRegion, StateDigest,
     },
     membership::{Invitation, Invite, LEVELS, NodeId, NodeTicket, RaftTiming},
     region::RegionNumber,
@@ -253,6 +253,14 @@ impl Consensus {
             self.members.check(&left, accept_reduced_survival)?;
         }
         self.decide(Command::Leave(Leave { node })).await
+    }
+
+    /// Ends everything that a region has issued; another region's once two others have asked.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn revoke_region(&self, region: RegionNumber) -> Result<(), ControlError> {
+        self.decide(Command::RevokeRegion(RevokeRegion { region })).await
     }
 
     /// Hands leadership to a voter, or to the one that is furthest.

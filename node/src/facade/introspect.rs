@@ -72,7 +72,7 @@ async fn signed(
 }
 
 /// A token of this region whose signature verifies, now or before.
-pub(super) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
+pub(crate) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
     let digest = sha256(text.as_bytes());
     if let Some(known) = facade.tokens.find(&digest) {
         return Some(known);

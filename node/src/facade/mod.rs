@@ -39,6 +39,7 @@ use crate::{
 };
 
 pub use cache::TokenCache;
+pub(crate) use introspect::find as find_token;
 pub use metadata::{Documents, DocumentsError};
 pub use rate::ClientRateLimiter;
 pub(crate) use refusal::ErrorBody;

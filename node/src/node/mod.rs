@@ -10,6 +10,7 @@ mod listen;
 mod maintenance;
 mod open;
 mod parts;
+mod revoking;
 mod seal;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -43,6 +44,7 @@ use crate::{
 
 use self::cluster::{ClusterPart, control::OperatorsView};
 use self::facade::{Added, Prepared, draw_list, outbox_rows, revocation, revoked};
+use self::revoking::OperatorsRevoker;
 
 pub use cluster::{ClusterError, ClusterFault};
 pub use identity::{
@@ -353,11 +355,15 @@ fn operators_view(facade: &Facade, cluster: &ClusterPart) -> OperatorsView {
 /// Starts the operator's service; its parts end with the others.
 fn serve_operators(
     parts: &mut JoinSet<()>,
-    (facade, (listener, roles)): (&Facade, (AdminListener, Roles)),
+    (facade, (listener, roles)): (&Arc<Facade>, (AdminListener, Roles)),
     view: Arc<OperatorsView>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let (service, worker) = AdminService::new(AdminParts {
+        revoker: Arc::new(OperatorsRevoker {
+            facade: Arc::clone(facade),
+            consensus: Arc::clone(&view.consensus),
+        }),
         cluster: view,
         audit: facade.audit.clone(),
         counted: Arc::clone(&facade.counted),

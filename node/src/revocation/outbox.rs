@@ -79,6 +79,8 @@ pub struct Delivery {
     rows: Vec<(OutboxKey, Revoke)>,
     until: Instant,
     decided: Option<Vec<(OutboxKey, Revoke, u64, Fate)>>,
+    /// Whether cut-offs of it are applied here.
+    applied: bool,
 }
 
 impl Outbox {
@@ -126,6 +128,7 @@ impl Outbox {
             rows: draft.rows.iter().map(|row| (row.key, row.revoke)).collect(),
             until: Instant::now() + ANSWER_MAX,
             decided: None,
+            applied: false,
         }
     }
 
@@ -168,17 +171,32 @@ impl Delivery {
                     let (index, fate) = fate(&answer, applied);
                     (*key, *revoke, index, fate)
                 });
-                self.decided = Some(decided.collect());
+                let decided: Vec<_> = decided.collect();
                 self.outbox.view.hold(self.rows.iter().copied());
+                if let Some(index) = last_cut(&decided) {
+                    self.applied = self.is_applied(index).await;
+                }
+                self.decided = Some(decided);
             }
             Ok(Err(error)) => tracing::debug!(%error, "a revocation waits in the outbox"),
             Err(_late) => tracing::debug!("a revocation waits in the outbox: no answer in time"),
         }
     }
 
+    /// Until a cut-off is applied here, nothing is issued to whom it may concern; whoever is told
+    /// that it is done finds that over.
+    async fn is_applied(&self, index: u64) -> bool {
+        let mut applied = self.outbox.consensus.shared().applied();
+        let there = applied.wait_for(|last| last.is_some_and(|last| last.index >= index));
+        matches!(timeout_at(self.until, there).await, Ok(Ok(_)))
+    }
+
     /// What became of it, once the rows were saved at `saved`.
     pub async fn end(mut self, saved: Instant) -> Sent {
         let sent = self.sent();
+        if self.applied {
+            self.outbox.view.release(self.rows.iter().map(|(key, _)| *key));
+        }
         match self.decided.take() {
             Some(decided) if sent != Sent::Unknown => self.outbox.notify(Notice::Decided(decided)),
             _ => {
@@ -239,6 +257,13 @@ impl Outbox {
     pub(super) fn applied(&self) -> u64 {
         self.consensus.view().applied.map_or(0, |id| id.index)
     }
+}
+
+/// The last entry of what is more than single tokens, if all of it is held.
+fn last_cut(decided: &[(OutboxKey, Revoke, u64, Fate)]) -> Option<u64> {
+    let held = decided.iter().all(|(.., fate)| *fate == Fate::Held);
+    let cuts = decided.iter().filter(|(_, revoke, ..)| !matches!(revoke.target, Target::Status(_)));
+    cuts.map(|(.., index, _)| *index).max().filter(|_| held)
 }
 
 /// What an answer means, with the entry that it goes by.

@@ -7,6 +7,7 @@ use super::lab::{
     Lab, Plan,
     files::REGIONS,
     global::{Global, Reply, post},
+    site::Said,
     wait_for,
 };
 
@@ -191,5 +192,119 @@ fn what_the_federation_refuses_stays_in_force_at_home_and_is_said_aloud() {
     world.lab.start(0);
     world.lab.status_when(0, "an answer", |_| true);
     assert!(!world.knows(1, 0, &issued));
+    world.lab.finish();
+}
+
+impl World {
+    /// Runs `exequatur revoke` at a node, with a value in a file.
+    fn operate(&self, node: usize, value: &str, words: &[&str]) -> Said {
+        let site = &self.lab.sites[node];
+        std::fs::write(site.path("value"), format!("{value}\n")).unwrap();
+        let words: Vec<&str> = ["revoke"].iter().chain(words).copied().collect();
+        site.exequatur(&words)
+    }
+
+    /// Asks for a token of a person who logged in so long ago.
+    fn try_exchange(&self, node: usize, person: &str, seconds: u64) -> Reply {
+        let subject = self.global.token(person, REGIONS[node].name, seconds);
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject.as_str()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        self.ask(node, "/token", &form).unwrap()
+    }
+}
+
+const OF_PERSON: [&str; 5] = ["subject", "--upstream", "global", "--from", "value"];
+
+#[test]
+fn an_operator_logs_a_person_out_blocks_them_and_lets_them_in_again() {
+    let world = World::form();
+    let (ada, grace) = (world.exchange(0, "ada"), world.exchange(0, "grace"));
+    world.operate(0, "ada", &OF_PERSON).done();
+    assert!(!world.is_active(0, &ada), "what was issued is dead");
+    assert!(world.is_active(0, &grace));
+    let again = world.try_exchange(0, "ada", 60);
+    assert_eq!((again.status, again.error_id()), (400, "login_revoked"), "{again:?}");
+    assert_eq!(again.body["error"], "insufficient_user_authentication");
+    assert_eq!(again.body["max_age"], 0);
+
+    let block = [&OF_PERSON[..], &["--mode", "block", "--for", "30d"]].concat();
+    world.operate(0, "grace", &block).done();
+    assert!(!world.is_active(0, &grace));
+    assert_eq!(world.try_exchange(0, "grace", 0).error_id(), "login_revoked");
+    let lift = ["lift", "--upstream", "global", "--from", "value"];
+    world.operate(0, "grace", &lift).done();
+    assert!(!world.is_active(0, &grace), "a lifted block leaves a cut-off");
+    assert_eq!(world.try_exchange(0, "grace", 60).error_id(), "login_revoked");
+
+    // Nobody else, and not by a digest of another kind.
+    world.operate(0, "ada", &[&OF_PERSON[..], &["--service"]].concat()).done();
+    let edsger = world.exchange(0, "edsger");
+    assert!(world.is_active(0, &edsger));
+    world
+        .operate(0, "session-of-edsger", &["session", "--upstream", "global", "--from", "value"])
+        .done();
+    assert!(!world.is_active(0, &edsger));
+    assert_eq!(world.try_exchange(0, "edsger", 0).error_id(), "login_revoked");
+    let bits = format!("{:?}", world.lab.sites[0].exequatur(&["audit", "show"]));
+    for value in ["ada", "grace", "session-of-edsger"] {
+        assert!(!bits.contains(value), "{value} stands in the audit log");
+    }
+    world.lab.finish();
+}
+
+#[test]
+fn an_operator_ends_tokens_lists_and_clients_and_is_told_what_cannot_be() {
+    let world = World::form();
+    let (first, second) = (world.exchange(1, "ada"), world.exchange(1, "grace"));
+    world.operate(1, &first.token, &["token", "--from", "value"]).done();
+    assert!(!world.is_active(1, &first) && world.is_active(1, &second));
+    let list = second.status.list.to_string();
+    world.operate(1, "", &["list", &list]).done();
+    assert!(!world.is_active(1, &second));
+    // What is issued later is alive, though of the same list.
+    let third = world.exchange(1, "grace");
+    assert_eq!(third.status.list, second.status.list);
+    assert!(world.is_active(1, &third));
+    world.operate(1, "", &["client", "orders-gateway", "--mode", "block", "--for", "1h"]).done();
+    assert!(!world.is_active(1, &third));
+    let refused = world.try_exchange(1, "grace", 0);
+    assert_eq!((refused.status, refused.error_id()), (400, "client_blocked"), "{refused:?}");
+    world.operate(1, "", &["lift", "--client", "orders-gateway"]).done();
+    assert!(world.is_active(1, &world.exchange(1, "grace")));
+
+    let refusals: [(&str, &[&str], i32, &str); 8] = [
+        ("", &["token", "--from", "value"], 1, "one value"),
+        ("no token", &["token", "--from", "value"], 3, "no token that the region issued"),
+        (
+            &first.token.replace('.', ""),
+            &["token", "--from", "value"],
+            3,
+            "no token that the region issued",
+        ),
+        ("x", &["list", "0123"], 1, "16 hexadecimal digits"),
+        ("x", &["client", "nobody"], 3, "no such client"),
+        ("x", &["region", "atlantis"], 3, "no such region"),
+        ("x", &["subject", "--upstream", "none", "--from", "value"], 3, "no such upstream"),
+        ("x", &["client", "orders-gateway", "--mode", "block", "--for", "401d"], 3, "400 days"),
+    ];
+    for (value, words, code, why) in refusals {
+        let said = world.operate(1, value, words).refused(code);
+        assert!(said.contains(why), "{words:?}: {said}");
+    }
+    world.lab.finish();
+}
+
+#[test]
+fn a_region_that_is_not_ones_own_ends_when_two_others_ask() {
+    let world = World::form();
+    let issued = world.exchange(0, "ada");
+    let said = world.operate(1, "", &["region", "eu-central"]).refused(4);
+    assert!(said.contains("another region asks for the same"), "{said}");
+    assert!(world.is_active(0, &issued));
+    world.operate(2, "", &["region", "eu-central"]).done();
+    wait_for("the end of a region", || (!world.is_active(0, &issued)).then_some(()));
     world.lab.finish();
 }

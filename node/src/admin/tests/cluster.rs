@@ -10,12 +10,14 @@ use exequatur_federation::{
     membership::{
         Build, Invitation, Invite, LEVELS, LevelRange, NodeDescription, NodeId, NodeTicket,
     },
+    operator::Operator,
     region::RegionNumber,
     time::UnixTime,
 };
 use tokio::sync::Semaphore;
 
 use crate::{
+    admin::{RequestId, Revocation, Revoked, Revoker, Revoking, What},
     consensus::control::{
         Acting, Cluster, ClusterStatus, ControlError, NodeState, NodeStatus, ViewState, ViewStatus,
     },
@@ -77,6 +79,22 @@ impl MemoryCluster {
             self.gate.acquire().await.unwrap().forget();
             let failure = self.failures.lock().unwrap().pop_front();
             failure.map_or(Ok(result), Err)
+        })
+    }
+}
+
+impl Revoker for MemoryCluster {
+    fn revoke<'a>(
+        &'a self,
+        _operator: &'a Operator,
+        _id: RequestId,
+        revocation: &'a Revocation,
+    ) -> Revoking<'a> {
+        let What::Client(id) = &revocation.what else { panic!("nobody asks for that here") };
+        let what = format!("revoke client {id} {:?}", revocation.measure);
+        Box::pin(async move {
+            self.note(what, ()).await?;
+            Ok(Revoked { receipt: "r".to_owned(), agreed: true, may_return: false })
         })
     }
 }

@@ -97,6 +97,7 @@ impl Lab {
         let roles = [(OPERATOR.to_owned(), Role::Operator), (VIEWER.to_owned(), Role::Viewer)];
         let (service, worker) = AdminService::new(AdminParts {
             cluster: Arc::clone(&cluster) as _,
+            revoker: Arc::clone(&cluster) as _,
             audit: audit.clone(),
             counted: Arc::clone(&counted),
             clock: Arc::clone(&clock) as _,

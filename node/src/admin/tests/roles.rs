@@ -1,9 +1,14 @@
 //! Every role and every method, over both transports.
 
-use exequatur_federation::operator::{Action, Role};
+use exequatur_federation::{
+    client::ClientId,
+    operator::{Action, Role},
+    revocation::Measure,
+    time::Ttl,
+};
 
 use super::{
-    super::{AdminClient, CallError, Cause},
+    super::{AdminClient, CallError, Cause, Revocation, What},
     cluster::{invite, node, status, ticket},
     lab::{Lab, NODE, OPERATOR, VIEWER, id},
 };
@@ -23,6 +28,11 @@ async fn call(client: &mut AdminClient, action: Action) -> Option<Cause> {
         Action::Drain => client.drain(id()).await.map(drop),
         Action::Snapshot => client.snapshot(id()).await.map(drop),
         Action::Entry => client.entry(Some(3)).await.map(|entry| assert_eq!(entry.id.index, 3)),
+        Action::Revoke => {
+            let what = What::Client(ClientId::new("orders"));
+            let measure = Measure::Block(Ttl::from_seconds(60));
+            client.revoke(id(), &Revocation { what, measure }).await.map(drop)
+        }
     };
     match outcome {
         Ok(()) => None,
@@ -31,7 +41,7 @@ async fn call(client: &mut AdminClient, action: Action) -> Option<Cause> {
     }
 }
 
-const EVERY_ACTION: [&str; 8] = [
+const EVERY_ACTION: [&str; 9] = [
     "invite 0000000000000009",
     "promote 0000000000000002 false",
     "demote 0000000000000002 true",
@@ -40,6 +50,7 @@ const EVERY_ACTION: [&str; 8] = [
     "drain",
     "snapshot",
     "entry Some(3)",
+    "revoke client orders Block(Ttl(60))",
 ];
 
 #[tokio::test]

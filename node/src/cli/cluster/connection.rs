@@ -36,7 +36,7 @@ pub(super) struct Connection {
 
 /// A request that changes something.
 #[derive(Debug, Args)]
-pub(super) struct Change {
+pub(in crate::cli) struct Change {
     #[command(flatten)]
     connection: Connection,
     /// Send a request again whose outcome is unknown: its id, as the error names it. The same node
@@ -119,7 +119,7 @@ impl Connection {
 
 impl Change {
     /// Asks for a change, under an id that makes it safe to ask again.
-    pub(super) fn ask<T>(
+    pub(in crate::cli) fn ask<T>(
         &self,
         call: impl AsyncFnOnce(&mut AdminClient, RequestId) -> Result<T, CallError>,
     ) -> Result<T, CliError> {

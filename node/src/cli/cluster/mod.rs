@@ -6,7 +6,7 @@
 
 mod bootstrap;
 mod condition;
-mod connection;
+pub(super) mod connection;
 mod demote;
 mod drain;
 mod entry;

@@ -50,7 +50,7 @@ pub(super) fn replaced(
 }
 
 /// There is no connection.
-pub(super) fn unconnected(error: &ConnectError) -> CliError {
+pub(in crate::cli) fn unconnected(error: &ConnectError) -> CliError {
     match error {
         ConnectError::Address { .. } | ConnectError::File { .. } | ConnectError::Tls(_) => {
             CliError::local(error)
@@ -65,7 +65,7 @@ pub(super) fn unconnected(error: &ConnectError) -> CliError {
 }
 
 /// The node did not do it, or it is unknown whether it did.
-pub(super) fn unmet(error: &CallError, id: Option<RequestId>) -> CliError {
+pub(in crate::cli) fn unmet(error: &CallError, id: Option<RequestId>) -> CliError {
     let (exit, unknown) = match error {
         CallError::Unmet { cause, .. } => (exit(*cause), *cause == Cause::Deadline),
         CallError::Broken { .. } => (Exit::Remote, true),
@@ -93,6 +93,7 @@ const fn exit(cause: Cause) -> Exit {
         Cause::LaggingLearner
         | Cause::NoRole
         | Cause::NotPermitted
+        | Cause::NotRevocable
         | Cause::Refused
         | Cause::Unknown
         | Cause::VoterRules => Exit::Refused,

@@ -12,11 +12,14 @@ use exequatur_federation::ledger::{
 use exequatur_federation::membership::{
     Build, Invitation, Invite, LEVELS, NodeDescription, NodeId, NodeTicket,
 };
-use exequatur_federation::operator::{Role, Roles};
+use exequatur_federation::operator::{Operator, Role, Roles};
 use exequatur_federation::region::{RegionId, RegionNumber};
 use exequatur_federation::revocation::ListId;
 use exequatur_federation::time::UnixTime;
-use exequatur_node::admin::{AdminEndpoint, AdminListener, AdminParts, AdminService};
+use exequatur_node::admin::{
+    AdminEndpoint, AdminListener, AdminParts, AdminService, RequestId, Revocation, RevokeError,
+    Revoker, Revoking,
+};
 use exequatur_node::audit::{CountedRefusals, open_log};
 use exequatur_node::clock::{Clock as _, SystemClock};
 use exequatur_node::consensus::control::{
@@ -137,6 +140,15 @@ pub(crate) fn region() -> Region {
     Region::with(&REGION.replace("plain_http = true", LISTEN))
 }
 
+/// These tests are about the federation; what is revoked is tested where regions serve clients.
+struct NothingToRevoke;
+
+impl Revoker for NothingToRevoke {
+    fn revoke<'a>(&'a self, _: &'a Operator, _: RequestId, _: &'a Revocation) -> Revoking<'a> {
+        Box::pin(async { Err(RevokeError::UnknownToken) })
+    }
+}
+
 async fn serve(
     endpoint: AdminEndpoint,
     database: PathBuf,
@@ -151,6 +163,7 @@ async fn serve(
     let roles = [(OPERATOR.to_owned(), Role::Operator), (VIEWER.to_owned(), Role::Viewer)];
     let (service, worker) = AdminService::new(AdminParts {
         cluster,
+        revoker: Arc::new(NothingToRevoke),
         audit,
         counted: Arc::new(CountedRefusals::default()),
         clock: clock.clone(),

@@ -12,9 +12,8 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use exequatur_federation::{client::SecretHash, config::secret_hash_text, jose::base64url};
+use exequatur_node::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-
-use super::http::wall_seconds;
 
 /// The client of every region, and its secret.
 pub(crate) const CLIENT: &str = "orders-gateway";
@@ -94,7 +93,7 @@ impl Global {
 
     /// A token of a person who is at home in a region and logged in `seconds` ago.
     pub(crate) fn token(&self, person: &str, region: &str, seconds: u64) -> String {
-        let now = wall_seconds();
+        let now = SystemClock::start().now().seconds();
         let payload = json!({
             "exp": now + 3_600, "iat": now, "auth_time": now - seconds,
             "jti": format!("onrtac:{person}"), "iss": self.issuer,
