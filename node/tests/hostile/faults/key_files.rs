@@ -191,11 +191,12 @@ fn a_region_that_lacks_a_secret_is_told_and_init_makes_it() {
     let Err(error) = RunningNode::start(lab.directory(), &lab.seams()) else {
         panic!("the node started")
     };
-    let expected = "the key store has no secret `digest1`: run `exequatur init`";
+    let expected = "the key store has no ES256 key for `status_list`: run `exequatur init`";
     assert_eq!(error.to_string(), expected);
     let made = exequatur(&lab, "init").output().unwrap();
     let told = String::from_utf8(made.stdout).unwrap();
-    assert!(told.starts_with("made secret digest1\nmade secret trailer1\n"), "{told}");
+    assert!(told.starts_with("made status_list ES256 "), "{told}");
+    assert!(told.contains("\nmade secret digest1\nmade secret trailer1\n"), "{told}");
     assert_eq!(open().secret("pairwise").unwrap().unwrap().expose(), pairwise.expose());
     RunningNode::start(lab.directory(), &lab.seams()).unwrap().stop();
 }
