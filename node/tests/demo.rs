@@ -27,7 +27,7 @@ const PARTS: [&str; 9] = [
     "5  Introspected, revoked, introspected again",
     "6  Refused: the token of a person at home in us-east",
     "7  On record: what was saved before the regional token was signed",
-    "8  What the other regions hold: an entry of the log",
+    "8  What the other regions hold of it: an entry of the log",
     "9  The leader is killed: ",
 ];
 /// The last line before the demo waits for Ctrl-C.
@@ -78,6 +78,7 @@ fn the_story_is_told_in_order_without_colour_and_fits_a_terminal() {
     let story = String::from_utf8(output.stdout).unwrap();
     assert!(!story.contains('\u{1b}'), "colour without a terminal: {story:?}");
     let mut rest = story.as_str();
+    assert!(story.contains("Revoke(Revoke { owner: RegionNumber(1), target: Status("), "{story}");
     for part in PARTS {
         rest = rest.split_once(part).unwrap_or_else(|| panic!("no `{part}` in\n{story}")).1;
     }

@@ -18,6 +18,9 @@ const AGREED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks: short against an election.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Entries that may follow a revocation: keys that nodes acknowledge.
+const LOOK_BACK: usize = 64;
+
 /// The regions' processes, in the order of their seats; `None` while one is gone.
 pub(crate) struct Regions<'s> {
     seats: &'s [Seat],
@@ -68,6 +71,9 @@ pub enum FederationError {
         /// What was said last.
         said: String,
     },
+    /// No revocation reached the last region.
+    #[error("no revocation has reached the last region within {} s", AGREED_WITHIN.as_secs())]
+    NoRevocation,
     /// A command failed.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -144,20 +150,31 @@ impl<'s> Regions<'s> {
         Ok(found)
     }
 
-    /// The last entry of the log that says more than the time, as a region holds it.
+    /// The last entry of the log with a revocation, as the last region holds it: waits until it is
+    /// there.
     ///
     /// # Errors
-    /// The command failed.
-    pub(crate) async fn last_entry(&self) -> Result<LogEntry, FederationError> {
-        let none = || FederationError::NoLeader { said: "there is no region".to_owned() };
-        let seat = self.seats.last().ok_or_else(none)?;
-        let entry = seat.program.report(&["cluster", "entry"]).await?;
-        let text = |command: &Value| command.get("command")?.as_str().map(str::to_owned);
-        Ok(LogEntry {
-            index: entry.count("index")?,
-            commands: entry.list("commands")?.iter().filter_map(text).collect(),
-            frame: entry.text("frame")?.to_owned(),
-        })
+    /// It does not come, or a command failed.
+    pub(crate) async fn last_revocation(
+        &self,
+        clock: &dyn Clock,
+    ) -> Result<LogEntry, FederationError> {
+        let none = || FederationError::NoRevocation;
+        let program = &self.seats.last().ok_or_else(none)?.program;
+        let started = clock.monotonic();
+        while clock.monotonic().saturating_sub(started) < AGREED_WITHIN {
+            let mut entry = LogEntry::of(&program.report(&["cluster", "entry"]).await?)?;
+            for _ in 0..LOOK_BACK {
+                if entry.commands.iter().any(|command| command.starts_with("Revoke(")) {
+                    return Ok(entry);
+                }
+                let Some(before) = entry.index.checked_sub(1) else { break };
+                let index = before.to_string();
+                entry = LogEntry::of(&program.report(&["cluster", "entry", &index]).await?)?;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(none())
     }
 
     /// Kills the leader, waits for the next one, and starts the killed region again.
@@ -213,6 +230,19 @@ impl<'s> Regions<'s> {
         });
         let stopped = futures_util::future::join_all(stopping).await;
         stopped.into_iter().collect()
+    }
+}
+
+impl LogEntry {
+    fn of(entry: &Report) -> Result<Self, ProgramError> {
+        let text = |command: &Value| command.get("command")?.as_str().map(str::to_owned);
+        // Entries without commands have no such member.
+        let commands = entry.list("commands").unwrap_or_default();
+        Ok(Self {
+            index: entry.count("index")?,
+            commands: commands.iter().filter_map(text).collect(),
+            frame: entry.text("frame")?.to_owned(),
+        })
     }
 }
 

@@ -178,7 +178,7 @@ impl Stage<'_> {
             seams: self.seams,
         };
         let journey = traveller.travel().await?;
-        let entry = regions.last_entry().await?;
+        let entry = regions.last_revocation(self.seams.clock.as_ref()).await?;
         let failover = regions.lose_leader(&agreed.leader, http, self.seams).await?;
         Ok(Told { journey, agreed, entry, failover })
     }

@@ -68,7 +68,7 @@ pub(crate) fn tell(page: &mut Page<'_>, journey: &Journey, mint_url: &str) -> io
 /// What the regions do together.
 pub(crate) fn together(page: &mut Page<'_>, told: &Told) -> io::Result<()> {
     let Told { agreed, entry, failover, .. } = told;
-    page.heading("8  What the other regions hold: an entry of the log")?;
+    page.heading("8  What the other regions hold of it: an entry of the log")?;
     page.note("exequatur cluster entry, asked of the last region")?;
     page.gap()?;
     fact(page, "entry", &entry.index.to_string(), Tone::Plain)?;
