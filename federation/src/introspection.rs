@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     authenticate::AuthenticatedClient,
     client::{Client, ClientId},
+    foreign::ForeignToken,
     freshness::{self, Freshness, Traffic, ViewFacts},
     jose::UnverifiedJws,
     law::{Law, Resource},
+    ledger::Ledger,
     refusal::{self, RefusalId},
     revocation::RevocationView,
     seal::PRIVATE_PREFIX,
@@ -21,6 +23,9 @@ use crate::{
 fn is_answered(name: &str) -> bool {
     name != "status" && !name.starts_with(PRIVATE_PREFIX)
 }
+
+/// Members of a token that another region may tell.
+const ANSWERED_ABROAD: [&str; 7] = ["iss", "aud", "exp", "iat", "client_id", "scope", "cnf"];
 
 /// What an introspection answers. An inactive token has no other member (RFC 9701 section 5).
 #[derive(Clone, PartialEq)]
@@ -94,6 +99,32 @@ pub fn introspect(
     }
     let mut members = token.payload().clone();
     members.retain(|name, _| is_answered(name));
+    members.insert("active".to_owned(), Value::Bool(true));
+    members.insert("token_type".to_owned(), json!("Bearer"));
+    Introspection { members }
+}
+
+/// Decides what to answer to `caller` about a token of another region: protocol members alone, to
+/// whom the token's audience names here. Claims of people abroad are for border grants.
+#[must_use]
+pub fn introspect_foreign(
+    law: &Law,
+    caller: &AuthenticatedClient<'_>,
+    token: &ForeignToken,
+    (ledger, revocations): (&Ledger, &RevocationView),
+    now: UnixTime,
+) -> Introspection {
+    let whole = token.token();
+    let named = law.resources.get(whole.audience());
+    let named = named.is_some_and(|resource| may_ask(caller.client(), resource));
+    // Without a block for this region nothing tells by what the token may be revoked.
+    let known = whole.sealed().is_ok() && token.is_vouched_for(ledger, now);
+    let alive = whole.expires() > now && !revocations.is_revoked(&token.revocable(), now);
+    if !(named && known && alive) {
+        return Introspection::inactive();
+    }
+    let mut members = whole.payload().clone();
+    members.retain(|name, _| ANSWERED_ABROAD.contains(&name.as_str()));
     members.insert("active".to_owned(), Value::Bool(true));
     members.insert("token_type".to_owned(), json!("Bearer"));
     Introspection { members }

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod client;
 pub mod config;
 pub mod exchange;
+pub mod foreign;
 pub mod freshness;
 pub mod introspection;
 pub mod jose;

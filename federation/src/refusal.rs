@@ -311,6 +311,9 @@ catalogue! {
     SIGNING_UNAVAILABLE = "signing_unavailable", 503 TemporarilyUnavailable,
         "The signing key cannot be used at the moment.",
         "Wait as long as `Retry-After` says; `exequatur hsm doctor` tells more.";
+    REGION_KEY_UNKNOWN = "region_key_unknown", 503 TemporarilyUnavailable,
+        "The token claims a key of its region of which this node has not heard.",
+        "Wait as long as `Retry-After` says: regions publish a key before they sign with it.";
     SEAL_KEY_MISSING = "seal_key_missing", 503 TemporarilyUnavailable,
         "This node lacks the key that tells whether the token is revoked.",
         "Wait as long as `Retry-After` says; the operator copies the secrets of the key store to this node and restarts it.";

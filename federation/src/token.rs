@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     claims::RegionalClaims,
     client::ClientId,
-    jose::{JwkSet, UnverifiedJws, base64url},
+    jose::{Algorithm, JwkSet, PublicKey, UnverifiedJws, base64url},
     oauth::TYP_ACCESS_TOKEN,
+    region::RegionNumber,
     revocation::{Revocable, StatusReference},
     seal::{OpenError, SEALED_CLAIM, SealKeys, TokenName, Trailer},
     time::UnixTime,
@@ -134,11 +135,26 @@ impl RegionalToken {
     /// asks, a token of unknown form and one of unknown origin are the same.
     #[must_use]
     pub fn verify(jws: &UnverifiedJws, keys: &JwkSet, issuer: &str) -> Option<Self> {
+        let jwk = keys.select(Some(jws.kid()?))?;
+        Self::verified(jws, (&jwk.key, jwk.declared?), issuer)
+    }
+
+    /// The same with the one key that can have signed it, under any algorithm that goes with it.
+    pub(crate) fn verify_with(jws: &UnverifiedJws, key: &PublicKey, issuer: &str) -> Option<Self> {
+        let claimed = jws.claimed_algorithm();
+        let algorithm = key.algorithms().iter().find(|algorithm| **algorithm == claimed)?;
+        Self::verified(jws, (key, *algorithm), issuer)
+    }
+
+    fn verified(
+        jws: &UnverifiedJws,
+        (key, algorithm): (&PublicKey, Algorithm),
+        issuer: &str,
+    ) -> Option<Self> {
         if jws.typ() != Some(TYP_ACCESS_TOKEN) || jws.issuer() != Some(issuer) {
             return None;
         }
-        let jwk = keys.select(Some(jws.kid()?))?;
-        jws.verify(&jwk.key, jwk.declared?).ok()?;
+        jws.verify(key, algorithm).ok()?;
         let payload = jws.payload();
         let text = |name: &str| payload.get(name)?.as_str().map(str::to_owned);
         Some(Self {
@@ -158,6 +174,13 @@ impl RegionalToken {
     pub fn open(mut self, keys: &SealKeys) -> Self {
         let name = TokenName { issuer: &self.issuer, id: &self.token_id };
         self.sealed = keys.open(name, self.payload.get(SEALED_CLAIM));
+        self
+    }
+
+    /// Opens what is sealed for this region in a token that region `source` issued.
+    pub(crate) fn open_from(mut self, source: RegionNumber, keys: &SealKeys) -> Self {
+        let name = TokenName { issuer: &self.issuer, id: &self.token_id };
+        self.sealed = keys.open_from(source, name, self.payload.get(SEALED_CLAIM));
         self
     }
 

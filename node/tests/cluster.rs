@@ -15,6 +15,7 @@
 mod cluster {
     mod lab;
 
+    mod abroad;
     mod certificates;
     mod clocks;
     mod disk_full;

@@ -11,7 +11,7 @@ use super::{
     Proposal,
     rules::{self, Admission, Verdict},
     snapshot::{self, Begin, SnapshotError, SnapshotHead},
-    state::{ConfigRow, KeyRow, KeyState, LogRow, MemberRow, Owner, RegionRow, Revoked, State},
+    state::{ConfigRow, KeyRow, LogRow, MemberRow, Owner, RegionRow, Revoked, State},
 };
 use crate::{jose::sha256, membership::NodeId, region::RegionNumber, time::UnixTime};
 
@@ -217,13 +217,21 @@ impl Ledger {
     ) -> impl Iterator<Item = (KeyThumbprint, &KeyRow)> {
         let trusted = self.region(region).is_some_and(|row| !row.revoked);
         let range = (region, Fixed([0; 32]))..=(region, Fixed([0xff; 32]));
-        let verifies = move |row: &KeyRow| match row.state {
-            KeyState::Published | KeyState::Active => trusted,
-            KeyState::Retired(until) => trusted && now <= until,
-            KeyState::Revoked(_) => false,
-        };
         let keys = self.state.keys.range(range).map(|((_, kid), row)| (*kid, row));
-        keys.filter(move |(_, row)| verifies(row))
+        keys.filter(move |(_, row)| trusted && row.verifies(now))
+    }
+
+    /// One of [`Self::verifying_keys`].
+    #[must_use]
+    pub fn verifying_key(
+        &self,
+        region: RegionNumber,
+        kid: KeyThumbprint,
+        now: UnixTime,
+    ) -> Option<&KeyRow> {
+        let row = self.key(region, kid)?;
+        let trusted = self.region(region).is_some_and(|row| !row.revoked);
+        (trusted && row.verifies(now)).then_some(row)
     }
 
     /// What is anchored of a log.

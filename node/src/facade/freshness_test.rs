@@ -235,6 +235,7 @@ impl Lab {
             issued_at: IssuedAt::of(None),
             subjects: TokenCache::new(metrics.cache("subject_tokens")),
             tokens: TokenCache::new(metrics.cache("regional_tokens")),
+            foreign: TokenCache::new(metrics.cache("foreign_tokens")),
             rates: ClientRateLimiter::new([rate], Arc::clone(&time)),
             metrics,
             clock: time,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use exequatur_federation::{
     authenticate::AuthenticatedClient,
+    foreign::{ForeignToken, NotForeign},
     freshness::ViewFacts,
-    introspection::{Introspection, introspect, judge_view},
+    introspection::{Introspection, introspect, introspect_foreign, judge_view},
     jose::{UnverifiedJws, sha256},
+    ledger::Ledger,
     refusal,
     seal::OpenError,
     time::UnixTime,
@@ -36,14 +38,25 @@ pub(super) async fn answer(
     let token = find(facade, text);
     refuse_unreadable(token.as_deref())?;
     let read = token.is_none().then(|| UnverifiedJws::parse(text).ok()).flatten();
+    let ledger = facade.revocations.ledger();
+    let foreign = match (&read, &ledger) {
+        (Some(read), Some(ledger)) => find_foreign(call, (text, read), ledger)?,
+        _ => None,
+    };
     let permitted =
         |view: &ViewFacts| judge_view(call.law(), token.as_deref(), read.as_ref(), view).permit();
     let view = call.view();
     permitted(&view)?;
     let as_of = view.as_of().ok_or(refusal::VIEW_STALE)?;
     let revocations = facade.revocations.current();
-    let answer = introspect(call.law(), client, token.as_deref(), &revocations, call.now);
-    drop(revocations);
+    let answer = match (foreign, &ledger) {
+        (Some(foreign), Some(ledger)) => {
+            let agreed = (ledger, &revocations);
+            introspect_foreign(call.law(), client, &foreign, agreed, call.now)
+        }
+        _ => introspect(call.law(), client, token.as_deref(), &revocations, call.now),
+    };
+    drop((revocations, ledger));
     let (media, body) = if wants_signed(headers) {
         (SIGNED, signed(call, client, (&answer, as_of)).await?)
     } else {
@@ -85,12 +98,37 @@ pub(crate) fn find(facade: &Facade, text: &str) -> Option<Arc<RegionalToken>> {
     Some(token)
 }
 
+/// A token of another region whose signature verifies under a key that the ledger has of it, now or
+/// before.
+fn find_foreign(
+    call: &Call<'_>,
+    (text, read): (&str, &UnverifiedJws),
+    ledger: &Ledger,
+) -> Result<Option<Arc<ForeignToken>>, Refused> {
+    let facade = call.facade;
+    let digest = sha256(text.as_bytes());
+    let found = match facade.foreign.find(&digest) {
+        Some(known) => known,
+        None => match ForeignToken::verify(read, call.law(), ledger, call.now) {
+            Ok(token) => {
+                let token = Arc::new(token.open(&facade.seal));
+                facade.foreign.keep(&digest, &token);
+                token
+            }
+            Err(NotForeign::NoToken) => return Ok(None),
+            Err(NotForeign::KeyUnknown) => return Err(refusal::REGION_KEY_UNKNOWN.into()),
+        },
+    };
+    refuse_unreadable(Some(found.token()))?;
+    Ok(Some(found))
+}
+
 /// Of a token whose trailer is sealed under a key that is not here nothing can be said, not even that
 /// it is inactive.
 fn refuse_unreadable(token: Option<&RegionalToken>) -> Result<(), Refused> {
     match token.map(RegionalToken::sealed) {
         Some(Err(error @ OpenError::KeyUnknown { .. })) => {
-            tracing::warn!(%error, "a token of this region cannot be judged: copy the key store's secrets");
+            tracing::warn!(%error, "a token cannot be judged: copy the key store's secrets");
             Err(refusal::SEAL_KEY_MISSING.into())
         }
         _ => Ok(()),

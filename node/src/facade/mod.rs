@@ -25,7 +25,8 @@ mod token;
 use std::sync::Arc;
 
 use exequatur_federation::{
-    law::Law, seal::SealKeys, subject::PairwiseKey, token::RegionalToken, verified::VerifiedToken,
+    foreign::ForeignToken, law::Law, seal::SealKeys, subject::PairwiseKey, token::RegionalToken,
+    verified::VerifiedToken,
 };
 
 use crate::{
@@ -79,6 +80,8 @@ pub struct Facade {
     pub subjects: TokenCache<VerifiedToken>,
     /// Tokens of this region that were verified before.
     pub tokens: TokenCache<RegionalToken>,
+    /// Tokens of other regions that were verified before.
+    pub foreign: TokenCache<ForeignToken>,
     /// Requests that each client may make.
     pub rates: ClientRateLimiter,
     /// Documents that anyone may read.

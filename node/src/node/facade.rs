@@ -122,6 +122,7 @@ impl Prepared {
             indexes: Arc::new(StatusIndexes::new(&list, Arc::clone(&seams.entropy))),
             subjects: TokenCache::new(self.metrics.cache("subject_tokens")),
             tokens: TokenCache::new(self.metrics.cache("regional_tokens")),
+            foreign: TokenCache::new(self.metrics.cache("foreign_tokens")),
             rates: ClientRateLimiter::new(rates, Arc::clone(&seams.clock)),
             metrics: self.metrics,
             clock: Arc::clone(&seams.clock),

@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use exequatur_federation::{
-    ledger::{Lix, LogId, Revoke},
+    ledger::{Ledger, Lix, LogId, Revoke},
     region::RegionNumber,
     revocation::{Marks, Revocation, RevocationView},
     time::UnixTime,
@@ -62,6 +62,12 @@ impl SharedView {
                 RevocationView::united(*own, &view.ledger, view.overlay.marks(), local)
             }
         }
+    }
+
+    /// What the regions agreed on; `None` in a region alone.
+    #[must_use]
+    pub fn ledger(&self) -> Option<Ledger> {
+        self.agreed.as_ref().map(|(_, ledger)| ledger.load().ledger.clone())
     }
 
     /// Tells of each change of what holds here, once it can be read.

@@ -12,30 +12,39 @@ use super::lab::{
 };
 
 /// A token that a region issued, and where its status stands.
-struct Issued {
-    token: String,
-    status: StatusReference,
+pub(super) struct Issued {
+    pub(super) token: String,
+    pub(super) status: StatusReference,
 }
 
 /// Regions that serve clients, and their provider.
-struct World {
-    lab: Lab,
+pub(super) struct World {
+    pub(super) lab: Lab,
     global: Global,
 }
 
 impl World {
     fn form() -> Self {
+        Self::form_after(|_| ())
+    }
+
+    pub(super) fn form_after(done: impl FnOnce(&Lab)) -> Self {
         let global = Global::start();
-        let lab = Lab::form_with(Plan::DRIVEN, Some(global.issuer()));
+        let lab = Lab::form_after(Plan::DRIVEN, Some(global.issuer()), done);
         Self { lab, global }
     }
 
-    fn ask(&self, node: usize, path: &str, form: &[(&str, &str)]) -> std::io::Result<Reply> {
+    pub(super) fn ask(
+        &self,
+        node: usize,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> std::io::Result<Reply> {
         post(&self.lab.sites[node].public(), path, form)
     }
 
     /// Swaps a global token for one of the node's region.
-    fn exchange(&self, node: usize, person: &str) -> Issued {
+    pub(super) fn exchange(&self, node: usize, person: &str) -> Issued {
         let region = &REGIONS[node];
         let subject = self.global.token(person, region.name, 60);
         let form = [
@@ -55,7 +64,7 @@ impl World {
         Issued { token, status }
     }
 
-    fn is_active(&self, node: usize, issued: &Issued) -> bool {
+    pub(super) fn is_active(&self, node: usize, issued: &Issued) -> bool {
         // A node that has just started does not know yet how old its view is.
         let reply = wait_for("an answer about a token", || {
             let reply = self.ask(node, "/introspect", &[("token", &issued.token)]).unwrap();
@@ -65,7 +74,7 @@ impl World {
         reply.body["active"].as_bool().unwrap()
     }
 
-    fn revoke(&self, node: usize, issued: &Issued) -> Reply {
+    pub(super) fn revoke(&self, node: usize, issued: &Issued) -> Reply {
         self.ask(node, "/revoke", &[("token", &issued.token)]).unwrap()
     }
 
@@ -198,7 +207,7 @@ fn what_the_federation_refuses_stays_in_force_at_home_and_is_said_aloud() {
 
 impl World {
     /// Runs `exequatur revoke` at a node, with a value in a file.
-    fn operate(&self, node: usize, value: &str, words: &[&str]) -> Said {
+    pub(super) fn operate(&self, node: usize, value: &str, words: &[&str]) -> Said {
         let site = &self.lab.sites[node];
         std::fs::write(site.path("value"), format!("{value}\n")).unwrap();
         let words: Vec<&str> = ["revoke"].iter().chain(words).copied().collect();
@@ -217,7 +226,7 @@ impl World {
     }
 }
 
-const OF_PERSON: [&str; 5] = ["subject", "--upstream", "global", "--from", "value"];
+pub(super) const OF_PERSON: [&str; 5] = ["subject", "--upstream", "global", "--from", "value"];
 
 #[test]
 fn an_operator_logs_a_person_out_blocks_them_and_lets_them_in_again() {

@@ -259,6 +259,16 @@ impl RegionRow {
 }
 
 impl KeyRow {
+    /// Whether something verifies under it at `now`, if its region is trusted.
+    #[must_use]
+    pub fn verifies(&self, now: UnixTime) -> bool {
+        match self.state {
+            KeyState::Published | KeyState::Active => true,
+            KeyState::Retired(until) => now <= until,
+            KeyState::Revoked(_) => false,
+        }
+    }
+
     /// Whether what it signs now is accepted: it is neither retired nor revoked.
     #[must_use]
     pub const fn is_current(&self) -> bool {

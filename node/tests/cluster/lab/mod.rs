@@ -95,7 +95,13 @@ impl Lab {
 
     /// The same, of regions that take the tokens of this global issuer.
     pub(crate) fn form_with(plan: Plan, issuer: Option<&str>) -> Self {
+        Self::form_after(plan, issuer, |_| ())
+    }
+
+    /// The same, with something done once `init` has run and before anything is founded.
+    pub(crate) fn form_after(plan: Plan, issuer: Option<&str>, done: impl FnOnce(&Self)) -> Self {
         let mut lab = Self::prepare_with(plan, issuer);
+        done(&lab);
         lab.found();
         lab.start_all();
         // The membership and a leader's first entry stand before the genesis.

@@ -38,6 +38,7 @@ const PROMISES: &[(&str, u16, &str)] = &[
     ("parameter_missing", 400, "invalid_request"),
     ("parameter_repeated", 400, "invalid_request"),
     ("rate_limited", 429, "temporarily_unavailable"),
+    ("region_key_unknown", 503, "temporarily_unavailable"),
     ("request_malformed", 400, "invalid_request"),
     ("requested_token_type_unsupported", 400, "invalid_request"),
     ("requester_not_allowed", 400, "invalid_request"),
