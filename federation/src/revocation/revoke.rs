@@ -49,8 +49,8 @@ pub fn revoke(
     let Some(token) = token else {
         let foreign = read.and_then(UnverifiedJws::issuer);
         return match foreign {
-            // Told plainly, since 200 would let the client believe that the global token is dead.
-            Some(issuer) if law.upstreams.contains_key(issuer) => {
+            // Told plainly, since 200 would let the client believe that the token is dead.
+            Some(issuer) if law.upstreams.contains_key(issuer) || is_other_region(law, issuer) => {
                 RevokeDecision::Refused(refusal::TOKEN_TYPE_NOT_REVOCABLE)
             }
             _ => RevokeDecision::Nothing,
@@ -66,4 +66,9 @@ pub fn revoke(
         revocation: Revocation { status: token.status(), expires: token.expires() },
         token_id: token.token_id().to_owned(),
     }
+}
+
+/// Whether it is the issuer of another region of the federation, which alone revokes its tokens.
+fn is_other_region(law: &Law, issuer: &str) -> bool {
+    issuer != law.issuer && law.region_issuers.values().any(|region| region == issuer)
 }

@@ -8,7 +8,7 @@ use exequatur_federation::{
 };
 use serde_json::json;
 
-use super::world::{ISSUER, NOW, World, ada, signed, signed_by, with};
+use super::world::{ISSUER, NOW, US_ISSUER, World, ada, signed, signed_by, with};
 
 fn decided(world: &World, caller: &str, token: Option<&RegionalToken>) -> RevokeDecision {
     revoke(&world.law, &world.client(caller), token, None, world.now)
@@ -65,6 +65,9 @@ fn a_global_token_is_told_to_be_revoked_elsewhere() {
         revoke(&world.law, &world.client("gateway-eu"), None, Some(&read), world.now)
     };
     assert_eq!(refused(&about(&signed(&ada()))), "token_type_not_revocable");
+    // So is another region's; it alone can tell whose token it is.
+    let abroad = with(&ada(), &json!({"iss": US_ISSUER}));
+    assert_eq!(refused(&about(&signed(&abroad))), "token_type_not_revocable");
     let unknown = with(&ada(), &json!({"iss": "https://unknown.example"}));
     assert_eq!(about(&signed(&unknown)), RevokeDecision::Nothing);
     // A text that claims to be ours and is not: unknown, like any other.
