@@ -151,35 +151,39 @@ fn a_leader_that_is_killed_at_that_moment_takes_no_revocation_with_it() {
 #[test]
 fn without_a_quorum_a_revocation_holds_here_and_reaches_the_others_when_they_are_back() {
     let mut world = World::form();
-    let issued = world.exchange(0, "ada");
-    let other = world.exchange(0, "grace");
-    for node in [1, 2] {
-        world.lab.kill(node);
+    // Not the leader, in whose log the revocation would stand, and be found there.
+    let leader = world.lab.leader();
+    let asked = world.lab.others(leader)[0];
+    let gone = world.lab.others(asked);
+    let issued = world.exchange(asked, "ada");
+    let other = world.exchange(asked, "grace");
+    for node in &gone {
+        world.lab.kill(*node);
     }
-    let reply = world.revoke(0, &issued);
+    let reply = world.revoke(asked, &issued);
     assert_eq!((reply.status, reply.error_id()), (503, "revocation_pending_here"), "{reply:?}");
     assert!(reply.header("retry-after").is_some(), "{reply:?}");
     assert_eq!(reply.header("exequatur-receipt"), None);
-    assert!(!world.is_active(0, &issued), "it is effective on this node");
-    assert!(world.is_active(0, &other));
+    assert!(!world.is_active(asked, &issued), "it is effective on this node");
+    assert!(world.is_active(asked, &other));
     // Neither the node's end nor its start brings the token back to life.
-    world.lab.kill(0);
-    world.lab.start(0);
-    world.lab.status_when(0, "an answer", |_| true);
+    world.lab.kill(asked);
+    world.lab.start(asked);
+    world.lab.status_when(asked, "an answer", |_| true);
     let reply = wait_for("an answer of the restarted node", || {
-        world.ask(0, "/introspect", &[("token", &issued.token)]).ok()
+        world.ask(asked, "/introspect", &[("token", &issued.token)]).ok()
     });
     // It never heard a leader in this life, and may say that instead.
     assert!(reply.error_id() == "view_stale" || reply.body["active"] == false, "{reply:?}");
-    for node in [1, 2] {
+    for node in gone {
         world.lab.start(node);
     }
     world.lab.settle();
-    world.all_come_to_know(0, &issued);
-    let reply = world.revoke(0, &issued);
+    world.all_come_to_know(asked, &issued);
+    let reply = world.revoke(asked, &issued);
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(reply.header("exequatur-receipt").is_some());
-    assert!(world.is_active(0, &other));
+    assert!(world.is_active(asked, &other));
     world.lab.finish();
 }
 
