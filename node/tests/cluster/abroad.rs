@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    lab::{Lab, files::REGIONS, global::CLIENT, wait_for},
+    lab::{Lab, files::REGIONS, http::CLIENT, wait_for},
     revocation::{Issued, OF_PERSON, World},
 };
 
@@ -50,7 +50,7 @@ fn said(world: &World, node: usize, issued: &Issued) -> Value {
         let reply = world.ask(node, "/introspect", &[("token", &issued.token)]).unwrap();
         let later = ["view_stale", "region_key_unknown"].contains(&reply.error_id());
         assert!(later || reply.status == 200, "{reply:?}");
-        (!later).then_some(reply.body)
+        (!later).then_some(reply.json)
     })
 }
 

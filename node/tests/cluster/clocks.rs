@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use super::lab::{
     Lab, Plan,
-    http::{Addresses, client_table, wall_seconds},
+    http::{Addresses, wall_seconds},
     wait_for,
 };
 
@@ -42,9 +42,8 @@ fn form(wrong: usize, offset: &str) -> (Lab, Vec<Addresses>) {
     let mut lab = Lab::prepare(Plan::PRODUCT);
     for site in &lab.sites {
         let file = site.path("region.toml");
-        let resource = format!("https://api.{}.example/orders", site.region().name);
         let text = fs::read_to_string(&file).unwrap();
-        fs::write(file, format!("{text}{REFUSE}{}", client_table(&resource))).unwrap();
+        fs::write(file, format!("{text}{REFUSE}")).unwrap();
     }
     set(&lab, wrong, offset);
     let file = offset_file(&lab, wrong).display().to_string();

@@ -6,7 +6,8 @@ use exequatur_federation::revocation::StatusReference;
 use super::lab::{
     Lab, Plan,
     files::REGIONS,
-    global::{Global, Reply, post},
+    global::Global,
+    http::{Answer, post},
     site::Said,
     wait_for,
 };
@@ -39,8 +40,8 @@ impl World {
         node: usize,
         path: &str,
         form: &[(&str, &str)],
-    ) -> std::io::Result<Reply> {
-        post(&self.lab.sites[node].public(), path, form)
+    ) -> std::io::Result<Answer> {
+        post(self.lab.sites[node].public(), path, form)
     }
 
     /// Swaps a global token for one of the node's region.
@@ -55,7 +56,7 @@ impl World {
         let reply = wait_for("a regional token", || {
             self.ask(node, "/token", &form).ok().filter(|reply| reply.status == 200)
         });
-        let token = reply.body["access_token"].as_str().unwrap().to_owned();
+        let token = reply.json["access_token"].as_str().unwrap().to_owned();
         let payload = token.split('.').nth(1).unwrap();
         let payload = exequatur_federation::jose::from_base64url(payload).unwrap();
         let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
@@ -71,10 +72,10 @@ impl World {
             (reply.error_id() != "view_stale").then_some(reply)
         });
         assert_eq!(reply.status, 200, "{reply:?}");
-        reply.body["active"].as_bool().unwrap()
+        reply.json["active"].as_bool().unwrap()
     }
 
-    pub(super) fn revoke(&self, node: usize, issued: &Issued) -> Reply {
+    pub(super) fn revoke(&self, node: usize, issued: &Issued) -> Answer {
         self.ask(node, "/revoke", &[("token", &issued.token)]).unwrap()
     }
 
@@ -174,7 +175,7 @@ fn without_a_quorum_a_revocation_holds_here_and_reaches_the_others_when_they_are
         world.ask(asked, "/introspect", &[("token", &issued.token)]).ok()
     });
     // It never heard a leader in this life, and may say that instead.
-    assert!(reply.error_id() == "view_stale" || reply.body["active"] == false, "{reply:?}");
+    assert!(reply.error_id() == "view_stale" || reply.json["active"] == false, "{reply:?}");
     for node in gone {
         world.lab.start(node);
     }
@@ -219,7 +220,7 @@ impl World {
     }
 
     /// Asks for a token of a person who logged in so long ago.
-    fn try_exchange(&self, node: usize, person: &str, seconds: u64) -> Reply {
+    fn try_exchange(&self, node: usize, person: &str, seconds: u64) -> Answer {
         let subject = self.global.token(person, REGIONS[node].name, seconds);
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -241,8 +242,8 @@ fn an_operator_logs_a_person_out_blocks_them_and_lets_them_in_again() {
     assert!(world.is_active(0, &grace));
     let again = world.try_exchange(0, "ada", 60);
     assert_eq!((again.status, again.error_id()), (400, "login_revoked"), "{again:?}");
-    assert_eq!(again.body["error"], "insufficient_user_authentication");
-    assert_eq!(again.body["max_age"], 0);
+    assert_eq!(again.json["error"], "insufficient_user_authentication");
+    assert_eq!(again.json["max_age"], 0);
 
     let block = [&OF_PERSON[..], &["--mode", "block", "--for", "30d"]].concat();
     world.operate(0, "grace", &block).done();

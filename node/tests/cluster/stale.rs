@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::lab::{
     Lab, Plan,
-    http::{Addresses, Answer, client_table, wall_seconds},
+    http::{Addresses, Answer, wall_seconds},
     pause, wait_for,
 };
 
@@ -31,10 +31,8 @@ fn form(settings: &str) -> (Lab, Vec<Addresses>) {
     let mut lab = Lab::prepare(Plan::PRODUCT);
     for site in &lab.sites {
         let file = site.path("region.toml");
-        let resource = format!("https://api.{}.example/orders", site.region().name);
         let text = std::fs::read_to_string(&file).unwrap();
-        let text = format!("{text}{settings}{}", client_table(&resource));
-        std::fs::write(file, text).unwrap();
+        std::fs::write(file, format!("{text}{settings}")).unwrap();
     }
     lab.found();
     lab.start_all();

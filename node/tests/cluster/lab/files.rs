@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FEDERATION, NO_ISSUER, global, site::Site};
+use super::{FEDERATION, NO_ISSUER, http, site::Site};
 
 /// Elections follow the longest round trip; on one machine it is short.
 const MAX_RTT_MS: u32 = 20;
@@ -35,7 +35,7 @@ impl RegionNames {
 pub(crate) fn region_file(region: &RegionNames, peer: &str, upstream: &str) -> String {
     let RegionNames { name, jurisdiction, .. } = region;
     let issuer = region.issuer();
-    let (public, client, secret) = (public_address(peer), global::CLIENT, global::secret_hash());
+    let (public, client, secret) = (public_address(peer), http::CLIENT, http::secret_hash());
     format!(
         r#"[region]
 name         = "{name}"

@@ -1,8 +1,8 @@
 //! What clients of a region see: its public endpoints, and those for operators.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,26 +12,16 @@ use serde_json::Value;
 
 use super::{Lab, wait_for};
 
-/// A client of every region that asks about tokens and for tokens.
-pub(crate) const CLIENT: &str = "checker";
-/// Its secret: 43 letters and digits, as the command line draws them.
-const SECRET: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
+/// The client of every region, and its secret: 43 letters and digits, as the command line draws
+/// them.
+pub(crate) const CLIENT: &str = "orders-gateway";
+const SECRET: &str = "AbcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ";
 /// An answer comes at once or, from a node that is stopped, when it goes on.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// The table of [`CLIENT`], for the region file of a site.
-pub(crate) fn client_table(resource: &str) -> String {
-    let hash = secret_hash_text(&SecretHash::of([1; 16], SECRET));
-    format!(
-        r#"
-[[client]]
-id           = "{CLIENT}"
-auth         = {{ secret_sha256 = ["{hash}"] }}
-grants       = ["token-exchange"]
-resources    = ["{resource}"]
-upstream_ids = ["gateway"]
-"#
-    )
+/// What stands in a region file for the client's secret.
+pub(crate) fn secret_hash() -> String {
+    secret_hash_text(&SecretHash::of([7; 16], SECRET))
 }
 
 /// An answer over HTTP.
@@ -40,19 +30,22 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
+    /// The body, if it is JSON.
+    pub(crate) json: Value,
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap();
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    fn read(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let json = serde_json::from_str(body).unwrap_or_default();
+        Some(Self { status, head: head.to_owned(), body: body.to_owned(), json })
     }
 
     /// A header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let line = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.map(str::trim)
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
     /// Since when the node knew everything that was revoked.
@@ -61,9 +54,8 @@ impl Answer {
     }
 
     /// The stable reason of an error.
-    pub(crate) fn error_id(&self) -> String {
-        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
-        body["error_id"].as_str().unwrap_or_default().to_owned()
+    pub(crate) fn error_id(&self) -> &str {
+        self.json["error_id"].as_str().unwrap_or_default()
     }
 
     /// Whether the node refuses because it may not know everything that was revoked.
@@ -107,52 +99,57 @@ impl Lab {
 impl Addresses {
     /// Asks about a text that is no token.
     pub(crate) fn introspect(&self) -> Answer {
-        self.post("/introspect", "token=none")
+        post(self.public, "/introspect", &[("token", "none")]).unwrap()
     }
 
     /// Asks for a token, with a text that is none. A node that would look at it finds that.
     pub(crate) fn exchange(&self) -> Answer {
-        let kind = "urn%3Aietf%3Aparams%3Aoauth%3A";
-        let form = format!(
-            "grant_type={kind}grant-type%3Atoken-exchange&subject_token=none\
-             &subject_token_type={kind}token-type%3Aaccess_token"
-        );
-        self.post("/token", &form)
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", "none"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        post(self.public, "/token", &form).unwrap()
     }
 
     /// Reads a document.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        exchange(self.public, &format!("GET {path} HTTP/1.1\r\n"), "")
+        request(self.public, &format!("GET {path} HTTP/1.1\r\n"), "").unwrap()
     }
 
     /// What `/readyz` says.
     pub(crate) fn readiness(&self) -> Answer {
-        exchange(self.operations, "GET /readyz HTTP/1.1\r\n", "")
+        request(self.operations, "GET /readyz HTTP/1.1\r\n", "").unwrap()
     }
 
     /// What `/metrics` says.
     pub(crate) fn metrics(&self) -> String {
-        exchange(self.operations, "GET /metrics HTTP/1.1\r\n", "").body
-    }
-
-    fn post(&self, path: &str, form: &str) -> Answer {
-        let basic = STANDARD.encode(format!("{CLIENT}:{SECRET}"));
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nAuthorization: Basic {basic}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-            form.len()
-        );
-        exchange(self.public, &head, form)
+        request(self.operations, "GET /metrics HTTP/1.1\r\n", "").unwrap().body
     }
 }
 
+/// Sends a form to an endpoint as the client.
+pub(crate) fn post(
+    address: impl ToSocketAddrs,
+    path: &str,
+    form: &[(&str, &str)],
+) -> io::Result<Answer> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let basic = STANDARD.encode(format!("{CLIENT}:{SECRET}"));
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nAuthorization: Basic {basic}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    request(address, &head, &body)
+}
+
 /// One request on one connection.
-fn exchange(address: SocketAddr, head: &str, body: &str) -> Answer {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(ANSWER_MAX)).unwrap();
-    let text = format!("{head}Host: {address}\r\nConnection: close\r\n\r\n{body}");
-    connection.write_all(text.as_bytes()).unwrap();
+fn request(address: impl ToSocketAddrs, head: &str, body: &str) -> io::Result<Answer> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(ANSWER_MAX))?;
+    write!(connection, "{head}Host: localhost\r\nConnection: close\r\n\r\n{body}")?;
     let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    Answer::read(&answer)
+    connection.read_to_string(&mut answer)?;
+    Answer::read(&answer).ok_or_else(|| io::Error::other("no whole answer"))
 }
