@@ -38,16 +38,19 @@ pub(super) async fn answer(
     let token = find(facade, text);
     refuse_unreadable(token.as_deref())?;
     let read = token.is_none().then(|| UnverifiedJws::parse(text).ok()).flatten();
-    let ledger = facade.revocations.ledger();
+    let permitted =
+        |view: &ViewFacts| judge_view(call.law(), token.as_deref(), read.as_ref(), view).permit();
+    // INVARIANT: the age first, then what is judged by. The other way round a revocation that came
+    // in between would be missing from an answer that says to know it.
+    let view = call.view();
+    permitted(&view)?;
+    let as_of = view.as_of().ok_or(refusal::VIEW_STALE)?;
+    // A token of this region needs no other region's keys.
+    let ledger = read.as_ref().and_then(|_| facade.revocations.ledger());
     let foreign = match (&read, &ledger) {
         (Some(read), Some(ledger)) => find_foreign(call, (text, read), ledger)?,
         _ => None,
     };
-    let permitted =
-        |view: &ViewFacts| judge_view(call.law(), token.as_deref(), read.as_ref(), view).permit();
-    let view = call.view();
-    permitted(&view)?;
-    let as_of = view.as_of().ok_or(refusal::VIEW_STALE)?;
     let revocations = facade.revocations.current();
     let answer = match (foreign, &ledger) {
         (Some(foreign), Some(ledger)) => {

@@ -52,14 +52,16 @@ pub(super) async fn answer(
     };
     let facade = call.facade;
     let first_seen = matches!(subject.presented, Presented::Read(_));
-    // The moment first: what is revoked in between is then later than the token, which it covers.
+    // The age first, as wherever something is judged. Then the moment: what is revoked in between is
+    // then later than the token, which it covers.
+    let view = call.view();
     let lix = facade.issued_at.now();
     let revocations = facade.revocations.current();
     let facts = Facts {
         now: call.now,
         token_id: TokenId::new(draw(facade.entropy.as_ref()).map_err(|_| refusal::INTERNAL_FAULT)?),
         status: facade.indexes.draw().map_err(|_| refusal::INTERNAL_FAULT)?,
-        view: call.view(),
+        view,
         subject,
         actor,
         key: facade.issuer.key(),
