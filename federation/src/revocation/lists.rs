@@ -43,6 +43,10 @@ impl<'a> ListView<'a> {
 
     /// The indexes of single tokens that are revoked, ascending, each once.
     pub fn indexes(&self) -> impl Iterator<Item = u32> + use<> {
+        self.bitmap().into_iter()
+    }
+
+    pub(super) fn bitmap(&self) -> RoaringBitmap {
         let mut all = RoaringBitmap::new();
         if let Some(row) = self.row {
             all |= row.indexes.bitmap();
@@ -50,7 +54,7 @@ impl<'a> ListView<'a> {
         for marked in self.marked.into_iter().flatten() {
             all |= &marked.indexes;
         }
-        all.into_iter()
+        all
     }
 
     /// Every token of the list with a smaller `lix` is revoked as well.

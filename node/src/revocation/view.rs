@@ -13,7 +13,6 @@ use exequatur_federation::{
     revocation::{Marks, Revocation, RevocationView},
     time::UnixTime,
 };
-
 use tokio::sync::watch;
 
 use crate::{consensus::SharedLedger, store::OutboxKey};

@@ -2,7 +2,7 @@
 
 use roaring::RoaringBitmap;
 
-use crate::revocation::{LIST_SIZE, ListId, RevocationView};
+use crate::revocation::{LIST_SIZE, ListId, ListView, RevocationView};
 
 /// Marked indexes of one list, all below [`LIST_SIZE`]. A mark is never taken back: which marks go
 /// when their tokens have expired would tell them from decoys.
@@ -17,14 +17,22 @@ impl Marks {
 
     /// Marks what a view holds as revoked in a list; `false` if all of it was marked already.
     pub fn add_revoked(&mut self, view: &RevocationView, list: ListId) -> bool {
-        let before = self.0.len();
         let revoked = view.own_list(list);
-        self.0.extend(revoked.indexes().take_while(|index| *index < LIST_SIZE));
+        let before = self.0.len();
+        self.0 |= tokens(&revoked);
         // Which of its tokens are older than the cut-off is not known: none is valid.
         if revoked.cutoff().is_some() {
             self.0.insert_range(..LIST_SIZE);
         }
         self.0.len() > before
+    }
+
+    /// Marks the single tokens that are revoked in a list, and says which were not marked before,
+    /// ascending.
+    pub fn add_tokens(&mut self, list: &ListView<'_>) -> Vec<u32> {
+        let fresh = tokens(list) - &self.0;
+        self.0 |= &fresh;
+        fresh.into_iter().collect()
     }
 
     /// Whether an index is marked.
@@ -49,6 +57,12 @@ impl Marks {
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter()
     }
+}
+
+fn tokens(list: &ListView<'_>) -> RoaringBitmap {
+    let mut tokens = list.bitmap();
+    tokens.remove_range(LIST_SIZE..);
+    tokens
 }
 
 #[cfg(test)]

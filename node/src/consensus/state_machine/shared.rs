@@ -94,6 +94,19 @@ impl SharedLedger {
         Self { view: Arc::new(ArcSwap::from_pointee(view)), recent: Arc::default(), applied }
     }
 
+    /// A ledger in which nothing was applied.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        Self::new(LedgerView::empty(exequatur_federation::ledger::Fixed([0; 32])))
+    }
+
+    /// Publishes the same state with one revocation that may be in force.
+    #[cfg(test)]
+    pub(crate) fn hold(&self, revoke: Revoke) {
+        let overlay = Overlay::new(vec![(1, revoke)]);
+        self.publish(LedgerView { overlay, ..LedgerView::clone(&self.load()) });
+    }
+
     pub(super) fn publish(&self, view: LedgerView) {
         let applied = view.applied;
         self.view.store(Arc::new(view));
