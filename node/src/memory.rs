@@ -9,3 +9,12 @@ pub fn use_small_pages() {
     // A kernel without huge pages has nothing to turn off.
     let _without = rustix::thread::disable_transparent_huge_pages(true).is_err();
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kernel_keeps_to_it() {
+        super::use_small_pages();
+        assert_eq!(rustix::thread::transparent_huge_pages_are_disabled(), Ok(true));
+    }
+}

@@ -55,8 +55,8 @@ impl Ledger {
                 }
                 (None, None) => {}
             }
-            let waits = |(of, _): &RegionKey, state| *of == region && state == KeyState::Published;
-            let keys = self.state.keys.iter().filter(|(key, row)| waits(key, row.state)).count();
+            let own = self.state.keys.iter().filter(|((of, _), _)| *of == region);
+            let keys = own.filter(|(_, row)| row.state == KeyState::Published).count();
             if keys > 0 {
                 found.push(Drift::KeysWait { region, keys });
             }
@@ -64,5 +64,3 @@ impl Ledger {
         found
     }
 }
-
-type RegionKey = (RegionNumber, super::KeyThumbprint);

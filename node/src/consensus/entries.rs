@@ -4,8 +4,6 @@ use exequatur_federation::ledger::{Command, EntryPayload, LogEntry};
 
 use super::{Consensus, control::ControlError, convert::from_entry, log_store::LogReader};
 
-/// How far back the last command is looked for: ticks alone never fill so much of a log.
-const LOOK_BACK: u64 = 1_024;
 /// Entries that are read at once: under 2.2 MiB.
 const READ_AT_ONCE: u64 = 128;
 
@@ -43,7 +41,6 @@ fn at(log: &LogReader, index: u64) -> Result<LogEntry, ControlError> {
 
 fn last_command(log: &LogReader) -> Result<LogEntry, ControlError> {
     let Some((first, last)) = held(log) else { return Err(ControlError::NoEntry(None)) };
-    let first = first.max(last.saturating_sub(LOOK_BACK));
     let mut until = last + 1;
     while until > first {
         let from = first.max(until.saturating_sub(READ_AT_ONCE));

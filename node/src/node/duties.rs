@@ -4,14 +4,20 @@
 use std::{sync::Arc, time::Duration};
 
 use exequatur_federation::{
-    ledger::{Command, Digest, Own, OwnKey},
+    ledger::{Command, Digest, Outcome, Own, OwnKey},
     membership::LEVELS,
 };
 
-use crate::{clock::Clock, consensus::Consensus};
+use crate::{
+    clock::Clock,
+    consensus::{Answer, Consensus},
+};
 
 /// How often the ledger is looked at: a key that was made waits as long before others have it.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long what was refused is left alone: the ledger must change before it is taken.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// What a node owes.
 pub(super) struct Duties {
@@ -42,11 +48,20 @@ impl Duties {
             let due = ledger.due(&own);
             let founded = ledger.id().is_some();
             let announces = due.iter().any(|command| matches!(command, Command::AnnounceConfig(_)));
-            let mut failed = false;
+            let (mut failed, mut refused) = (false, false);
             for command in due {
                 let kind = command.kind();
                 match self.consensus.propose(command).await {
-                    Ok(answer) => tracing::info!(?kind, ?answer, "proposed what was due"),
+                    Ok(Answer::Decided {
+                        outcome: Outcome::Applied | Outcome::Duplicate | Outcome::Pending,
+                        index,
+                    }) => {
+                        tracing::info!(?kind, index, "the federation holds what was due");
+                    }
+                    Ok(answer) => {
+                        (failed, refused) = (true, true);
+                        tracing::warn!(?kind, ?answer, "the federation refuses what was due");
+                    }
                     Err(error) => {
                         failed = true;
                         tracing::debug!(?kind, %error, "what is due is not proposed yet");
@@ -54,6 +69,9 @@ impl Duties {
                 }
             }
             announced |= founded && !(announces && failed);
+            if refused {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
         }
     }
 }
