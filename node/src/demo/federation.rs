@@ -216,7 +216,7 @@ impl<'s> Regions<'s> {
         futures_util::future::select_all(ends).await.0
     }
 
-    /// Ends every region, the one that leads last if it is known by then.
+    /// Ends every region, all at the same time.
     ///
     /// # Errors
     /// A process could not be waited for.

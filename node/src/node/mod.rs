@@ -218,9 +218,15 @@ impl Node {
             None => Arc::new(ViewAge::alone(Arc::clone(&seams.clock))),
         };
         let issued_at = IssuedAt::of(consensus.map(Arc::clone));
-        let store_held = Arc::clone(&store);
-        let added =
-            Added { audit, revocations, outbox, view_age, list, issued_at, store: store_held };
+        let added = Added {
+            audit,
+            revocations,
+            outbox,
+            view_age,
+            list,
+            issued_at,
+            store: Arc::clone(&store),
+        };
         let (facade, publisher) = prepared.complete(added, &seams);
         let facade = Arc::new(facade);
         let health = Arc::new(Health::new());
